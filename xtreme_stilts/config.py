@@ -1,0 +1,292 @@
+"""The typed config of a study, and every check that can be made before anything is loaded.
+
+A config file is plain Python with one function, `get_config(arg=None)`, that starts from `default()` and
+changes fields. On the command line any field can be changed again: `--config.recipes.target.steps=200`.
+`parse` turns the ml_collections tree into the frozen dataclasses below and reports all problems at once.
+
+Terms: a *recipe* is how one phase trains; there is one for each kind of phase, and `by_task` changes single
+fields of it for one mixture. A *row* of the paper's table is one entry of `intermediates`: a name and the
+chain of mixtures trained one after another before the target.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+
+import ml_collections
+
+from xtreme_stilts.errors import UserError, did_you_mean
+
+TRAINED_KINDS = ("mlm", "intermediate", "target")  # retrieval is evaluated only, so it has no recipe
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one phase trains. Defaults are jiant's X-STILTs settings (guide `xstilts.md`) where it has them."""
+
+    steps: int = 0  # optimizer steps; 0 = follow `epochs`
+    epochs: float = 0.0  # passes over the training set; used when steps = 0
+    learning_rate: float = 1e-5  # peak, after the warm-up
+    warmup: float = 0.1  # share of the steps in which the rate rises linearly; then it falls linearly to 0
+    weight_decay: float = 0.01  # on matrices and tables, not on biases and the encoder's layer norms
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    clip_norm: float = 1.0  # of the whole gradient, once per optimizer step
+    rows: int = 16  # rows of a micro-batch, over all devices
+    length: int = 256  # tokens of a row
+    accumulate: int = 1  # micro-batches in one optimizer step
+    pack: bool = True  # several examples in a row; False = one
+    max_length: int = 0  # longest example in tokens; 0 = the family's own, at most `length`
+    mask_rate: float = 0.15  # MLM: share of the tokens to predict
+    eval_every: int = 0  # steps between validations on the training task's English validation set; 0 = at the end
+    eval_rows: int = 500  # first rows of the validation set that count (jiant: eval_subset_num)
+    patience: int = 30  # validations without improvement before stopping
+    checkpoint_every: int = 0  # steps between checkpoints for resuming; 0 = at each validation
+    log_every: int = 20  # steps between lines in metrics.jsonl
+    shuffle_labels: bool = False  # control experiment: labels dealt at random (what is learned without a signal)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Which encoder, and how it computes."""
+
+    preset: str = "base"  # a size of models/presets.py; ignored where `weights` has a config.json
+    weights: str = ""  # folder with config.json and safetensors in HF format; "" = random start
+    dtype: str = "float32"  # compute type; parameters are always float32
+    remat: str = "none"  # none | dots | full: what the backward pass recomputes to save memory
+    scan_layers: bool = True  # one compiled layer, looped; False compiles longer and runs 6-11 % faster on CPU
+    dropout: float = -1.0  # hidden and attention dropout; -1 = the encoder's own
+    head_pooling: str = "jiant"  # jiant: heads read the pooler; cls: heads read <s> itself (XTREME's scripts)
+    width: int = 0  # replaces the preset's hidden size; 0 = the preset's own; as do the next three
+    layers: int = 0
+    heads: int = 0
+    mlp: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeshConfig:
+    """Devices along each mesh axis. The product is the number of devices; one axis may be -1 (the rest)."""
+
+    data: int = -1  # copies of the model that see different rows
+    fsdp: int = 1  # rows differ and parameters are sharded too
+    tensor: int = 1  # heads and MLP columns are split
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """Zero-shot evaluation of the targets and of sentence retrieval."""
+
+    rows: int = 16  # rows of an evaluation batch, over all devices
+    length: int = 512  # tokens of a row; one compiled function serves all languages
+    pack: bool = True
+    max_examples: int = 0  # first examples of each language that count; 0 = all (anything else is no published score)
+    layer: int = -1  # retrieval: hidden_states number; -1 = 14/24 of the depth
+    pooling: str = "mean"  # retrieval: mean | cls
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """A whole study: one encoder, rows of intermediate training, columns of targets, seeds."""
+
+    name: str = "study"
+    model: ModelConfig = ModelConfig()
+    tokenizer: str = ""  # folder or hub name; "" = the folder of `model.weights`; "mini" = the miniature's
+    data_dir: str = ""  # prepared TFDS data sets; "" = TFDS's own default
+    text_dir: str = ""  # folder of <lang>.txt[.xz] and parallel/<lang>.tsv[.xz] for the text_file tasks
+    bucc_dir: str = ""  # folder with the BUCC 2018 release files
+    cache_dir: str = ""  # tokenised data; "" = <workdir>/cache
+    download: bool = False  # let TFDS fetch data sets that are not prepared
+    import_modules: tuple[str, ...] = ()  # user modules that declare tasks, imported first
+    mixtures: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # name -> tasks trained together
+    mixing_temperature: float = 1.0  # rate of a task = rows ** (1 / temperature); 1 = proportional
+    seeds: tuple[int, ...] = (0,)
+    pretrain: tuple[str, ...] = ()  # MLM mixtures every row starts from, trained once for all seeds
+    intermediates: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=lambda: {"none": ()})
+    targets: tuple[str, ...] = ()
+    retrieval: tuple[str, ...] = ()
+    languages: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # family -> only these; others: all
+    recipes: Mapping[str, Recipe] = dataclasses.field(
+        default_factory=lambda: {kind: Recipe() for kind in TRAINED_KINDS})
+    by_task: Mapping[str, Mapping[str, typing.Any]] = dataclasses.field(default_factory=dict)
+    evaluation: EvaluationConfig = EvaluationConfig()
+    mesh: MeshConfig = MeshConfig()
+
+    def recipe(self, kind: str, *, mixture: str) -> Recipe:
+        """The recipe of a phase: its kind's, with the fields `by_task` names for this mixture (or its family) changed."""
+        changes = {**self.by_task.get(mixture.partition(".")[0], {}), **self.by_task.get(mixture, {})}
+        return dataclasses.replace(self.recipes[kind], **changes)
+
+
+# --------------------------------------------------------------------------------------------------
+# dataclasses <-> ml_collections
+
+
+def default() -> ml_collections.ConfigDict:
+    """The config with every field at its default, to be changed by a config file.
+
+    It is left unlocked: `parse` reports every unknown field at once, with the nearest name.
+    """
+    return ml_collections.ConfigDict(_to_dict(StudyConfig()), type_safe=False)
+
+
+def _to_dict(value):
+    if dataclasses.is_dataclass(value):
+        return {f.name: _to_dict(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _to_dict(item) for key, item in value.items()}
+    return value
+
+
+def to_dict(study: StudyConfig) -> dict:
+    """The resolved config as plain dicts, lists and scalars, for JSON."""
+    return _to_dict(study)
+
+
+def parse(config: Mapping) -> StudyConfig:
+    """A checked `StudyConfig` from an ml_collections tree or a plain dict.
+
+    Raises:
+        UserError: one sentence for each problem, all of them at once.
+    """
+    if isinstance(config, ml_collections.ConfigDict):
+        config = config.to_dict()
+    problems: list[str] = []
+    study = _read(StudyConfig, config, "config", problems)
+    if not problems:
+        _check_ranges(study, problems)
+    if problems:
+        raise UserError("\n".join(problems))
+    return study
+
+
+def _read(cls, given: Mapping, path: str, problems: list[str]):
+    """Builds dataclass `cls` from `given`, noting unknown fields and wrong types under their dotted path."""
+    hints = typing.get_type_hints(cls)
+    for name in given:
+        if name not in hints:
+            problems.append(f"{path}.{name} is not a field; {did_you_mean(name, hints)}")
+    values = {}
+    for name, hint in hints.items():
+        if name in given:
+            values[name] = _read_value(hint, given[name], f"{path}.{name}", problems)
+    return cls(**values) if not problems else cls()
+
+
+def _read_value(hint, value, path: str, problems: list[str]):
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            problems.append(f"{path} is {value!r}; it must be a group of fields")
+            return hint()
+        return _read(hint, value, path, problems)
+    if path == "config.by_task":
+        return _read_by_task(value, path, problems)
+    origin = typing.get_origin(hint)
+    if origin in (Mapping, dict):
+        if not isinstance(value, Mapping):
+            problems.append(f"{path} is {value!r}; it must be a dict")
+            return {}
+        item = typing.get_args(hint)[1]
+        return {key: _read_value(item, each, f"{path}.{key}", problems) for key, each in value.items()}
+    if origin is tuple:
+        return _read_tuple(typing.get_args(hint)[0], value, path, problems)
+    return _read_scalar(hint, value, path, problems)
+
+
+def _read_tuple(item, value, path: str, problems: list[str]) -> tuple:
+    if isinstance(value, (str, bytes)) or not isinstance(value, (tuple, list)):
+        problems.append(f"{path} is {value!r}; it must be a tuple of {item.__name__}, such as ({value!r},)")
+        return ()
+    return tuple(_read_scalar(item, each, f"{path}[{i}]", problems) for i, each in enumerate(value))
+
+
+def _read_scalar(hint, value, path: str, problems: list[str]):
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    good = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
+    if not good:
+        problems.append(f"{path} is {value!r}, a {type(value).__name__}; it must be a {hint.__name__}")
+    return value
+
+
+def _read_by_task(value, path: str, problems: list[str]) -> Mapping:
+    hints = typing.get_type_hints(Recipe)
+    result = {}
+    for task, changes in dict(value).items():
+        result[task] = {}
+        for name, each in dict(changes).items():
+            if name not in hints:
+                problems.append(f"{path}.{task}.{name} is not a field of a recipe; {did_you_mean(name, hints)}")
+            else:
+                result[task][name] = _read_scalar(hints[name], each, f"{path}.{task}.{name}", problems)
+    return types.MappingProxyType(result)
+
+
+# --------------------------------------------------------------------------------------------------
+# Ranges and choices that need nothing but the config itself. What needs the task registry, the tokenizer or
+# the encoder's shape is checked by study.py and phase.py, also before anything is trained.
+
+_CHOICES = {
+    "config.model.dtype": ("float32", "bfloat16"),
+    "config.model.remat": ("none", "dots", "full"),
+    "config.model.head_pooling": ("jiant", "cls"),
+    "config.evaluation.pooling": ("mean", "cls"),
+}
+
+
+def _check_ranges(study: StudyConfig, problems: list[str]) -> None:
+    for path, valid in _CHOICES.items():
+        value = _at(study, path)
+        if value not in valid:
+            problems.append(f"{path} is {value!r}; {did_you_mean(value, valid)}")
+    if study.model.dropout != -1 and not 0 <= study.model.dropout < 1:
+        problems.append(f"config.model.dropout is {study.model.dropout}; it must be -1 or in [0, 1)")
+    if not study.seeds or len(set(study.seeds)) < len(study.seeds) or min(study.seeds) < 0:
+        problems.append(f"config.seeds is {study.seeds}; it must hold at least one seed, all >= 0 and different")
+    if study.mixing_temperature <= 0:
+        problems.append(f"config.mixing_temperature is {study.mixing_temperature}; it must be positive")
+    if not study.intermediates:
+        problems.append("config.intermediates is empty; it must hold at least one row, such as {'none': ()}")
+    for kind in study.recipes:
+        if kind not in TRAINED_KINDS:
+            problems.append(f"config.recipes.{kind} is no kind of phase; {did_you_mean(kind, TRAINED_KINDS)}")
+    for kind in TRAINED_KINDS:
+        if kind not in study.recipes:
+            problems.append(f"config.recipes.{kind} is missing")
+            continue
+        _check_recipe(study.recipes[kind], f"config.recipes.{kind}", problems)
+    for task, changes in study.by_task.items():
+        _check_recipe(dataclasses.replace(Recipe(), **changes), f"config.by_task.{task}", problems)
+    _positive(study.evaluation, "config.evaluation", ("rows", "length"), problems)
+    axes = dataclasses.asdict(study.mesh)
+    if any(size != -1 and size < 1 for size in axes.values()) or list(axes.values()).count(-1) > 1:
+        problems.append(f"config.mesh is {axes}; sizes must be >= 1 and at most one may be -1")
+
+
+def _at(study: StudyConfig, path: str):
+    value = study
+    for name in path.split(".")[1:]:
+        value = getattr(value, name)
+    return value
+
+
+def _positive(group, path: str, names: tuple[str, ...], problems: list[str]) -> None:
+    for name in names:
+        value = getattr(group, name)
+        if value < 1:
+            problems.append(f"{path}.{name} is {value}; it must be at least 1")
+
+
+def _check_recipe(recipe: Recipe, path: str, problems: list[str]) -> None:
+    _positive(recipe, path, ("rows", "length", "accumulate", "patience", "log_every", "eval_rows"), problems)
+    for name in ("steps", "epochs", "learning_rate", "weight_decay", "eval_every", "max_length", "checkpoint_every"):
+        if getattr(recipe, name) < 0:
+            problems.append(f"{path}.{name} is {getattr(recipe, name)}; it must not be negative")
+    for name in ("warmup", "beta1", "beta2", "mask_rate"):
+        if not 0 <= getattr(recipe, name) <= 1:
+            problems.append(f"{path}.{name} is {getattr(recipe, name)}; it must lie between 0 and 1")
+    if recipe.max_length > recipe.length:
+        problems.append(f"{path}.max_length is {recipe.max_length}; a row holds only {path}.length = {recipe.length} tokens")

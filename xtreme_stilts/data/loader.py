@@ -1,0 +1,371 @@
+"""Cached rows to batches, through grain: shuffle, shard, mask, pack, prefetch. No TensorFlow.
+
+Terms. A *ticket* is epoch * rows + row number: it names a row and the time it is used, and is all that the
+shuffling and packing stages pass around (with the row's length). `assemble` then gathers the tokens of a
+whole batch at once. Masks are a function of (seed, ticket), hence the same packed or not, on one process or
+many, before or after a restart.
+
+Training is an endless stream of examples; packing may put the end of one epoch and the start of the next into
+one row. Evaluation is finite, in order, and shows every row once; its last batch is filled up with empty
+rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import grain
+import numpy as np
+
+from xtreme_stilts.data.cache import Cache
+from xtreme_stilts.data.features import ranges
+from xtreme_stilts.errors import UserError
+
+Batch = dict[str, np.ndarray]
+
+BINS = 128  # rows packed at the same time; more fill better, and mix nothing that shuffling has not mixed
+PREFETCH = 2  # batches made ahead, in a thread
+TOKENS_PER_SEGMENT = 8  # decides the slots of a packed row; if segments are shorter, its end stays empty
+EMPTY = -1  # ticket of an empty slot
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The static shape of a batch on one process.
+
+    Raises:
+        UserError: a size below one.
+    """
+
+    rows: int  # B
+    length: int  # L, tokens a row
+    slots: int = 1  # S, examples a row at most; 1 = not packed
+    masked: int = 0  # M, masked tokens a row at most (mlm)
+
+    def __post_init__(self) -> None:
+        if min(self.rows, self.length, self.slots) < 1 or self.masked < 0:
+            raise UserError(
+                f"found {self}; valid: rows, length and slots of at least 1, masked of at least 0."
+            )
+
+    @classmethod
+    def packed(cls, rows: int, *, length: int, choices: int = 1, mask_rate: float = 0.0) -> Shape:
+        """Several examples a row; `choices` segments an example."""
+        slots = max(1, length // (TOKENS_PER_SEGMENT * choices))
+        return cls(rows=rows, length=length, slots=slots, masked=masked_bound(length, mask_rate=mask_rate))
+
+    @classmethod
+    def unpacked(cls, rows: int, *, length: int, mask_rate: float = 0.0) -> Shape:
+        """One example a row."""
+        return cls(rows=rows, length=length, masked=masked_bound(length, mask_rate=mask_rate))
+
+
+def masked_bound(length: int, *, mask_rate: float) -> int:
+    """Room for the masks of a row: mean plus six standard deviations of their number."""
+    mean = length * mask_rate
+    return min(length, math.ceil(mean + 6 * math.sqrt(mean * (1 - mask_rate))))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Masking:
+    """BERT's masking: 80 % of the chosen tokens become the mask, 10 % a random id of the vocabulary."""
+
+    seed: int
+    rate: float = 0.15
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < 1:
+            raise UserError(f"mask_rate is {self.rate}; it must lie between 0 and 1.")
+
+
+def training_batches(
+    cache: Cache,
+    *,
+    shape: Shape,
+    seed: int,
+    mask_rate: float = 0.15,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> grain.DatasetIterator:
+    """An endless stream of batches, shuffled anew every epoch.
+
+    `get_state` gives a JSON-able dict; a stream `set_state` to it goes on exactly as the one it came from.
+    `close` ends the prefetching thread.
+
+    Args:
+        shape: of this process's batch.
+        seed: of shuffling and masking.
+        mask_rate: mlm only.
+
+    Raises:
+        UserError: rows longer than `shape.length`, unlabelled rows, or fewer rows than processes.
+    """
+    _check(cache, shape)
+    unlabelled = cache.meta["counts"].get("unlabelled", 0)
+    if unlabelled:
+        raise UserError(f"{_name(cache)}: {unlabelled} examples have no label; training needs one for each.")
+    if len(cache) < process_count:
+        raise UserError(
+            f"{_name(cache)}: found {len(cache)} rows for {process_count} processes; every process needs one."
+        )
+    local = _shuffled(cache, seed=seed)[process_index::process_count]
+    total, per_epoch = len(cache), len(local)
+    tickets = local.repeat().map_with_index(lambda i, row: i // per_epoch * total + row)
+    packed = _pack(tickets, cache=cache, shape=shape, seed=seed)
+    masking = Masking(seed=seed, rate=mask_rate) if cache.kind == "mlm" else None
+    batches = packed.batch(shape.rows).map(lambda t: assemble(cache, t, shape=shape, masking=masking))
+    return iter(grain.experimental.ThreadPrefetchIterDataset(batches, prefetch_buffer_size=PREFETCH))
+
+
+class Evaluation:
+    """The batches of one process, which with those of the others show every row once. `len` is their number.
+
+    All processes have the same number of batches. Masks of an mlm cache are those of `seed` at epoch 0,
+    always the same.
+
+    Args:
+        rows: show only the first so many rows of the cache.
+
+    Raises:
+        UserError: rows longer than `shape.length`.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        *,
+        shape: Shape,
+        seed: int = 0,
+        mask_rate: float = 0.15,
+        rows: int | None = None,
+        process_index: int = 0,
+        process_count: int = 1,
+    ) -> None:
+        _check(cache, shape)
+        self.cache, self.shape = cache, shape
+        self._masking = Masking(seed=seed, rate=mask_rate) if cache.kind == "mlm" else None
+        shown = grain.MapDataset.range(len(cache) if rows is None else min(rows, len(cache)))
+        packed = list(_pack(shown, cache=cache, shape=shape, seed=None))
+        self._batches = math.ceil(len(packed) / (shape.rows * process_count))
+        tickets = np.full((self._batches, process_count, shape.rows, shape.slots), EMPTY, np.int64)
+        tickets.reshape(-1, shape.slots)[: len(packed)] = packed
+        self._tickets = tickets[:, process_index]
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = grain.MapDataset.range(self._batches).map(
+            lambda i: assemble(self.cache, self._tickets[i], shape=self.shape, masking=self._masking)
+        )
+        yield from batches.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=PREFETCH))
+
+
+class Packing(NamedTuple):
+    """How a stream of examples fills its rows."""
+
+    fill: float  # real tokens / capacity
+    examples_per_row: float
+
+
+def packing(cache: Cache, *, shape: Shape, seed: int = 0, rows: int = BINS) -> Packing:
+    """Measured on the first `rows` rows of a training stream; looks at lengths only."""
+    _check(cache, shape)
+    stream = iter(_pack(_shuffled(cache, seed=seed).repeat(), cache=cache, shape=shape, seed=seed))
+    tickets = np.stack([next(stream) for _ in range(rows)])
+    used = tickets[tickets != EMPTY]
+    return Packing(float(cache.sizes[used].sum() / (rows * shape.length)), len(used) / rows)
+
+
+def fill(batch: Batch) -> float:
+    """Share of a batch's tokens that are not padding."""
+    return float(np.count_nonzero(batch["segment_ids"]) / batch["segment_ids"].size)
+
+
+def _name(cache: Cache) -> str:
+    return f"task {cache.meta['task']!r}, split {cache.meta['split']!r}"
+
+
+def _check(cache: Cache, shape: Shape) -> None:
+    if cache.longest > shape.length:
+        choices = f" ({cache.num_choices} choices together)" if cache.num_choices > 1 else ""
+        found = f"its longest row has {cache.longest} tokens{choices}"
+        raise UserError(
+            f"{_name(cache)}: {found}; a row of the batch holds {shape.length}, which must be as many."
+        )
+    if cache.kind == "mlm" and not shape.masked:
+        raise UserError(
+            f"{_name(cache)}: the batch shape has masked = 0; give a mask rate when making the shape."
+        )
+    if cache.kind == "mlm" and cache.vocabulary.mask_id is None:
+        raise UserError(
+            f"{_name(cache)}: the tokenizer has no mask token; masked language modelling needs one."
+        )
+
+
+def _shuffled(cache: Cache, *, seed: int) -> grain.MapDataset:
+    """Row numbers in an order that is another one each epoch."""
+    return grain.MapDataset.range(len(cache)).seed(seed % 2**32).shuffle()
+
+
+def _pack(tickets: grain.MapDataset, *, cache: Cache, shape: Shape, seed: int | None) -> grain.IterDataset:
+    """Tickets to rows of tickets, int64[S], EMPTY where there is none: first-fit, rows shuffled by a seed."""
+    # The packer looks at lengths alone: tokens are stood in for by slices of one array of zero bytes.
+    blank, sizes, total = np.zeros(shape.length, np.int8), cache.sizes, len(cache)
+    stream = tickets.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+    if shape.slots == 1:
+        return stream.map(lambda ticket: np.array([ticket], np.int64))
+    packed = grain.experimental.FirstFitPackIterDataset(
+        stream.map(
+            lambda ticket: {"tokens": blank[: sizes[ticket % total]], "ticket": np.array([ticket], np.int64)}
+        ),
+        length_struct={"tokens": shape.length, "ticket": shape.slots},
+        num_packing_bins=min(
+            BINS, math.ceil(cache.num_tokens / shape.length)
+        ),  # at most about an epoch at a time
+        seed=(seed or 0) % 2**32,
+        shuffle_bins=seed is not None,
+    )
+    return packed.map(lambda row: np.where(row["ticket_segment_ids"] > 0, row["ticket"], EMPTY))
+
+
+def assemble(cache: Cache, tickets: np.ndarray, *, shape: Shape, masking: Masking | None = None) -> Batch:
+    """The batch of these tickets.
+
+    Args:
+        tickets: int64[B, S]; the rows of one batch row fit into it and stand before its empty slots.
+
+    Returns:
+        int32[B, L]: tokens, segment_ids (0 = padding, else 1, 2, ... in a row), positions (from 0 in every
+        segment), token_types (BERT only), tags (tagging; -1 = none). int32[B, S*C]: first, where in its row a
+        segment begins. [B, S]: weight float32 (1 example, 0 empty slot), row int32 (of the cache, -1 empty),
+        label int32 (classification, choice) or float32 (regression), start and end int32 (span; index in the
+        row). [B, M]: masked_index, masked_label int32, masked_weight float32 (mlm). An unlabelled example,
+        which only evaluation takes, has label 0 here: its predictions are good, the loss means nothing.
+    """
+    choices = cache.num_choices
+    batch_row, slot = np.nonzero(tickets != EMPTY)
+    ticket = tickets[batch_row, slot]
+    row = ticket % len(cache)
+    sizes = cache.sizes[row]
+    begin = _begin_in_row(sizes, batch_row)  # of each example in its batch row
+    place = ranges(batch_row * shape.length + begin, sizes)  # of each token in the flattened [B, L]
+    source = ranges(cache.offsets[row], sizes)
+
+    def scattered(values: np.ndarray, *, empty: int) -> np.ndarray:
+        out = np.full(shape.rows * shape.length, empty, np.int32)
+        out[place] = values
+        return out.reshape(shape.rows, shape.length)
+
+    lengths = cache.columns["lengths"][row].astype(np.int64)  # [examples, C]
+    within = np.cumsum(lengths, 1) - lengths
+    first = np.zeros((shape.rows, shape.slots, choices), np.int32)
+    first[batch_row, slot] = begin[:, None] + within
+    segment = slot[:, None] * choices + np.arange(1, choices + 1)
+    tokens = cache.columns["tokens"][source]
+    batch = {
+        "tokens": scattered(tokens, empty=cache.vocabulary.pad_id),
+        "segment_ids": scattered(np.repeat(segment.ravel(), lengths.ravel()), empty=0),
+        "positions": scattered(ranges(np.zeros(lengths.size, np.int64), lengths.ravel()), empty=0),
+        "first": first.reshape(shape.rows, shape.slots * choices),
+        "weight": (tickets != EMPTY).astype(np.float32),
+        "row": np.where(tickets != EMPTY, tickets % len(cache), EMPTY).astype(np.int32),
+    }
+    if "token_types" in cache.columns:
+        batch["token_types"] = scattered(cache.columns["token_types"][source], empty=0)
+    if "label" in cache.columns:
+        label = cache.columns["label"][row]
+        unlabelled = np.isnan(label) if cache.kind == "regression" else label < 0
+        batch["label"] = np.zeros(tickets.shape, label.dtype)
+        batch["label"][batch_row, slot] = np.where(unlabelled, 0, label)
+    for name in ("start", "end") if cache.kind == "span" else ():
+        batch[name] = np.zeros(tickets.shape, np.int32)
+        batch[name][batch_row, slot] = cache.columns[name][row] + begin
+    if cache.kind == "tagging":
+        batch["tags"] = scattered(cache.columns["tags"][source], empty=-1)
+    if cache.kind == "mlm":
+        batch |= _mask(
+            batch["tokens"], place, ticket=ticket, sizes=sizes, cache=cache, shape=shape, masking=masking
+        )
+    return batch
+
+
+def _begin_in_row(sizes: np.ndarray, batch_row: np.ndarray) -> np.ndarray:
+    """Exclusive running sum of sizes within each batch row (`batch_row` ascends)."""
+    before = np.cumsum(sizes) - sizes
+    _, first, inverse = np.unique(batch_row, return_index=True, return_inverse=True)
+    return before - before[first][inverse]
+
+
+def _mask(
+    tokens: np.ndarray,
+    place: np.ndarray,
+    *,
+    ticket: np.ndarray,
+    sizes: np.ndarray,
+    cache: Cache,
+    shape: Shape,
+    masking: Masking,
+) -> Batch:
+    """Masked tokens and the masked_* arrays. Masks beyond `shape.masked` of a row are not made."""
+    vocabulary = cache.vocabulary
+    draws = [
+        _draw(masking.seed, int(t), n, vocabulary.vocab_size) for t, n in zip(ticket, sizes, strict=True)
+    ]
+    choose, action, random_id = (
+        (np.concatenate(column) for column in zip(*draws, strict=True)) if draws else (np.zeros(0),) * 3
+    )
+    original = tokens.ravel()[place]
+    chosen = np.flatnonzero((choose < masking.rate) & ~np.isin(original, vocabulary.unmaskable_ids))
+    batch_row = place[chosen] // shape.length
+    rank = _begin_in_row(np.ones(len(chosen), np.int64), batch_row)  # number of the mask in its batch row
+    kept = rank < shape.masked
+    chosen, batch_row, rank = chosen[kept], batch_row[kept], rank[kept]
+    replacement = np.where(
+        action[chosen] < 0.8,
+        vocabulary.mask_id,
+        np.where(action[chosen] < 0.9, random_id[chosen], original[chosen]),
+    )
+    masked = tokens.copy()
+    masked.ravel()[place[chosen]] = replacement
+    out = {"tokens": masked}
+    values = {
+        "masked_index": place[chosen] % shape.length,
+        "masked_label": original[chosen],
+        "masked_weight": 1.0,
+    }
+    for name, value in values.items():
+        out[name] = np.zeros((shape.rows, shape.masked), np.float32 if name == "masked_weight" else np.int32)
+        out[name][batch_row, rank] = value
+    return out
+
+
+class _Draws(NamedTuple):
+    """Random numbers for each token of one example."""
+
+    choose: np.ndarray  # float64[n] in [0, 1)
+    action: np.ndarray  # float64[n] in [0, 1)
+    random_id: np.ndarray  # int64[n], of the whole vocabulary
+
+
+def _draw(seed: int, ticket: int, count: int, vocab_size: int) -> _Draws:
+    """A stream of its own for each (seed, ticket): Philox is a function of its key."""
+    random = np.random.Generator(np.random.Philox(key=[seed % 2**64, ticket]))
+    return _Draws(random.random(count), random.random(count), random.integers(0, vocab_size, count))
+
+
+__all__ = [
+    "Batch",
+    "Evaluation",
+    "Masking",
+    "Packing",
+    "Shape",
+    "assemble",
+    "fill",
+    "masked_bound",
+    "packing",
+    "training_batches",
+]

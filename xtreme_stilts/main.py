@@ -1,0 +1,71 @@
+"""Runs the study a config file describes: flags, process log, one call.
+
+    python -m xtreme_stilts.main --config=configs/quickstart.py
+    python -m xtreme_stilts.main --config=FILE[:ARG] --config.recipes.target.steps=200 --workdir=DIR --dry_run
+
+It is short so that everything it does can also be done from a notebook: `study.run(config.parse(...))`.
+Exit status: 0 done, 2 bad input (one sentence on standard error).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pathlib
+import sys
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from xtreme_stilts.errors import UserError
+
+# Before TensorFlow or JAX is imported: their C++ start-up notes are not for users.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "FILE[:ARG] with get_config(arg).", lock_config=False)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Study directory, local or gs://; default ./runs/<config name>.")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the phases to run and to reuse, and stop.")
+
+
+def main(argv: list[str]) -> None:
+    """One call. Raises UserError on bad input."""
+    if argv[1:]:
+        raise UserError(f"unexpected argument {argv[1]!r}; flags are written --name=value")
+    if _CONFIG.value is None:
+        raise UserError("no config was given; try --config=configs/quickstart.py")
+    from xtreme_stilts import config, study  # heavy imports only once the flags are right
+    parsed = config.parse(_CONFIG.value)
+    workdir = _WORKDIR.value or str(pathlib.Path("runs") / parsed.name)
+    study.run(parsed, workdir=workdir, dry_run=_DRY_RUN.value)
+
+
+def run(argv: list[str] | None = None) -> int:
+    """Parses flags and runs `main`; returns the exit status."""
+    for noisy in ("absl", "jax._src.xla_bridge"):  # notes on saves and on backends that are not there
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        app.run(main, argv=argv, flags_parser=_parse_flags)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    """absl's parsing, with every fault turned into one sentence."""
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        raise UserError(str(error)) from error
+    except FileNotFoundError as error:
+        raise UserError(f"--config: there is no file {error.filename or error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # ml_collections raises these for an unknown field or an unreadable value after --config.
+        raise UserError(f"--config: {str(error).splitlines()[-1]}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv))

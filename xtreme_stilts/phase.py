@@ -1,0 +1,267 @@
+"""One phase: start point -> fit -> record. (`evaluation/zero_shot.py` evaluates what it leaves behind.)
+
+A phase's folder holds all it leaves behind:
+
+    phase.json       what was asked for (the contents of the fingerprint, readable)
+    latest/          orbax, to go on from; gone once the phase is done
+    best/            orbax, the parameters handed over and evaluated
+    metrics.jsonl    one line per interval and validation; tensorboard/ has the same
+    done.json        how training ended; its presence means it did
+    evaluations/<family>/<language>.jsonl   predictions, one example a line
+    evaluations/<family>/scores.json        their scores, by language
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from jax.sharding import Mesh
+
+from xtreme_stilts import tasks
+from xtreme_stilts.config import Recipe, StudyConfig
+from xtreme_stilts.data import cache as cache_lib
+from xtreme_stilts.data.cache import Cache
+from xtreme_stilts.data.features import Limits
+from xtreme_stilts.data.loader import Shape, packing, training_batches
+from xtreme_stilts.data.tokenizer import Tokenizer
+from xtreme_stilts.errors import UserError
+from xtreme_stilts.evaluation import metrics
+from xtreme_stilts.evaluation.predict import mlm_loss, predict
+from xtreme_stilts.evaluation.score import rows_of_examples, score
+from xtreme_stilts.files import write_json
+from xtreme_stilts.graph import Phase
+from xtreme_stilts.models import EncoderConfig, Head, Model, hf
+from xtreme_stilts.training import steps as steps_lib
+from xtreme_stilts.training.checkpoints import Checkpoints
+from xtreme_stilts.training.loop import Fit, TaskStream, Trainer
+from xtreme_stilts.training.sharding import param_shardings, rows_per_process
+
+Tree = Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What all phases of a study share."""
+
+    study: StudyConfig
+    workdir: epath.Path
+    cache_dir: pathlib.Path
+    tokenizer: Tokenizer
+    encoder: EncoderConfig
+    mesh: Mesh
+
+    def folder(self, phase: Phase) -> epath.Path:
+        """Where a phase lives."""
+        return self.workdir / "phases" / phase.folder
+
+    def is_done(self, phase: Phase) -> bool:
+        """Whether its training (if it has any) ended."""
+        return phase.recipe is None or (self.folder(phase) / "done.json").exists()
+
+    def example_length(self, family: tasks.Family, *, asked: int, row: int) -> int:
+        """Tokens an example may have: what was asked for, else the family's own, within a row and the position table."""
+        if asked > self.encoder.max_positions:
+            raise UserError(f"max_length is {asked}; the encoder's position table holds {self.encoder.max_positions} tokens")
+        own = row if family.kind == "mlm" else family.max_length
+        return min(asked or own, row // family.num_choices, self.encoder.max_positions)
+
+    def cache(self, task: str, split: str, *, max_length: int) -> Cache:
+        """The tokenised rows of a task's split (train, validation, test), made now if they are not there."""
+        return _open_cache(self.tokenizer, self.cache_dir, task, split, max_length)
+
+
+@functools.lru_cache(maxsize=256)
+def _open_cache(tokenizer: Tokenizer, cache_dir: pathlib.Path, task: str, split: str, max_length: int) -> Cache:
+    family = tasks.task(task).family
+    tasks.source_split(task, split)  # raises where the data set has no such split
+    return cache_lib.build(
+        tasks.task(task).name, split, kind=family.kind, tokenizer=tokenizer, cache_dir=cache_dir,
+        labels=family.labels, num_choices=family.num_choices, limits=Limits(max_length=max_length),
+        data_version=tasks.source_version(task))
+
+
+# --------------------------------------------------------------------------------------------------
+# Training
+
+
+def train(phase: Phase, *, setting: Setting, title: str) -> Fit:
+    """Trains a phase, or goes on training it, and records how it ended."""
+    folder = setting.folder(phase)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "phase.json", phase.describe())
+    heads = heads_of(phase, setting=setting)
+    model = Model(setting.encoder, heads.by_name)
+    streams = _streams(phase, setting=setting, heads=heads)
+    steps = _steps(phase.recipe, [stream.cache for stream in streams])
+    trainer = Trainer(model, folder=folder, recipe=phase.recipe, steps=steps, seed=phase.seed, mesh=setting.mesh, title=title)
+    fit = trainer.fit(
+        lambda: starting_params(phase, setting=setting, model=model),
+        streams=[stream.stream for stream in streams],
+        validate=_validator(phase, setting=setting, model=model, heads=heads))
+    write_json(folder / "done.json", dataclasses.asdict(fit))
+    (folder / "latest").rmtree(missing_ok=True)
+    return fit
+
+
+def starting_params(phase: Phase, *, setting: Setting, model: Model) -> Tree:
+    """The parameters a phase begins with.
+
+    The order of starting points, first that applies: own latest checkpoint (the trainer looks for it) ->
+    the parent's best encoder -> the pretrained weights -> scratch. Heads are always fresh, and so is the
+    optimizer: only the encoder, its pooler included, is handed over.
+    """
+    key = jax.random.fold_in(jax.random.key(phase.seed), 1)
+    return {"encoder": encoder_params(phase.parent, root_seed=phase.root.seed, setting=setting),
+            "heads": steps_lib.init_heads(model, setting.mesh)(key)}
+
+
+def encoder_params(phase: Phase | None, *, root_seed: int, setting: Setting) -> Tree:
+    """The encoder a phase leaves behind; None = the root."""
+    model = Model(setting.encoder, {})
+    if phase is not None:
+        return read_best(phase, setting=setting, model=model, items=("encoder",))["encoder"]
+    if setting.study.model.weights:
+        # The published XLM-R has no pooler; a fresh one is what `transformers` would give it, too.
+        loaded = hf.load_encoder(setting.study.model.weights, config=setting.encoder, pooler="fresh", key=jax.random.key(root_seed))
+        return jax.device_put(loaded.encoder, param_shardings(model, setting.mesh)["encoder"])
+    return steps_lib.init_encoder(model, setting.mesh)(jax.random.key(root_seed))
+
+
+def read_best(phase: Phase, *, setting: Setting, model: Model, items: tuple[str, ...]) -> dict[str, Tree]:
+    """Items (`encoder`, `heads`) of a finished phase's best checkpoint, placed on the mesh."""
+    shapes, shardings = model.abstract_params(), param_shardings(model, setting.mesh)
+    abstract = {item: jax.tree.map(lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+                                   shapes[item], shardings[item]) for item in items}
+    with Checkpoints(setting.folder(phase) / "best") as best:
+        return best.restore(best.steps()[0], abstract=abstract)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Heads:
+    """A phase's heads, and which one each task trains."""
+
+    by_name: dict[str, Head]
+    of_task: dict[str, str]
+
+
+def head_of(family: tasks.Family, *, setting: Setting) -> Head:
+    """The head a family needs."""
+    return Head(kind=family.kind, num_labels=max(1, len(family.labels)), num_choices=family.num_choices,
+                pooling=setting.study.model.head_pooling)
+
+
+def heads_of(phase: Phase, *, setting: Setting) -> Heads:
+    """Tasks with the same `head_name` share a head. A phase's only head is called `head`.
+
+    With one name for all, phases whose heads have the same shape share one compiled step.
+    """
+    families = {task: tasks.task(task).family for task in phase.task_names}
+    names = {task: family.head_name for task, family in families.items()}
+    if len(set(names.values())) == 1:
+        names = dict.fromkeys(names, "head")
+    by_name: dict[str, Head] = {}
+    for task, family in families.items():
+        head = head_of(family, setting=setting)
+        if by_name.setdefault(names[task], head) != head:
+            raise UserError(f"tasks of mixture {phase.mixture!r} share the head {names[task]!r}, but {task!r} needs {head} "
+                            f"and another {by_name[names[task]]}; give one of the families a head_name of its own")
+    return Heads(by_name=by_name, of_task=names)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Stream:
+    stream: TaskStream
+    cache: Cache
+
+
+def _streams(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Stream]:
+    recipe, mixture = phase.recipe, tasks.mixture(phase.mixture)
+    rows = rows_per_process(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r}")
+    streams = []
+    for number, task in enumerate(phase.task_names):
+        family = tasks.task(task).family
+        cache = setting.cache(task, "train", max_length=setting.example_length(family, asked=recipe.max_length, row=recipe.length))
+        if recipe.shuffle_labels:
+            cache = _with_shuffled_labels(cache, seed=phase.seed)
+        rate = min(len(cache), mixture.cap or len(cache)) ** (1 / mixture.temperature)
+        batches = training_batches(
+            cache, shape=training_shape(recipe, family=family, rows=rows), seed=phase.seed * 1000 + number,
+            mask_rate=recipe.mask_rate, process_index=jax.process_index(), process_count=jax.process_count())
+        streams.append(_Stream(cache=cache, stream=TaskStream(name=task, head=heads.of_task[task], rate=rate, batches=batches)))
+    return streams
+
+
+def training_shape(recipe: Recipe, *, family: tasks.Family, rows: int) -> Shape:
+    """The static shape of a phase's batches for one family, on one process."""
+    mask_rate = recipe.mask_rate if family.kind == "mlm" else 0.0
+    if recipe.pack:
+        return Shape.packed(rows, length=recipe.length, choices=family.num_choices, mask_rate=mask_rate)
+    return Shape.unpacked(rows, length=recipe.length, mask_rate=mask_rate)
+
+
+def _with_shuffled_labels(cache: Cache, *, seed: int) -> Cache:
+    """The control experiment: every example keeps its text and gets another one's label."""
+    if "label" not in cache.columns:
+        raise UserError(f"shuffle_labels needs a task with one label an example; {cache.meta['task']!r} is a {cache.kind} task")
+    shuffled = Cache(cache.path)
+    shuffled.columns["label"] = np.random.default_rng(seed).permutation(cache.columns["label"])
+    return shuffled
+
+
+def _steps(recipe: Recipe, caches: list[Cache]) -> int:
+    """Optimizer steps of a phase: as configured, or what the epochs need, given how many examples a packed row holds."""
+    if recipe.steps:
+        return recipe.steps
+    rows = 0.0
+    for cache in caches:
+        per_row = 1.0
+        if recipe.pack:
+            shape = Shape.packed(1, length=recipe.length, choices=cache.num_choices, mask_rate=recipe.mask_rate)
+            per_row = packing(cache, shape=shape, rows=min(512, len(cache))).examples_per_row
+        rows += recipe.epochs * len(cache) / per_row
+    return math.ceil(rows / (recipe.rows * recipe.accumulate))
+
+
+def _validator(phase: Phase, *, setting: Setting, model: Model, heads: Heads) -> Callable[[Tree], dict[str, float]] | None:
+    """params -> scores on the first rows of the mixture's English validation sets; None where there are none.
+
+    `selection`, the value to maximise, is the mean over tasks of each one's primary metric (MLM: minus the loss).
+    """
+    recipe, checks = phase.recipe, []
+    rows = rows_per_process(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r}")
+    for task in phase.task_names:
+        family = tasks.task(task).family
+        if family.validation is None:
+            continue
+        source = tasks.task(family.validation)
+        cache = setting.cache(family.validation, "validation", max_length=setting.example_length(
+            source.family, asked=recipe.max_length, row=recipe.length))
+        shape = training_shape(recipe, family=source.family, rows=rows)
+        first = rows_of_examples(cache, examples=recipe.eval_rows)
+        checks.append((task, source, {"cache": cache, "head": heads.of_task[task], "shape": shape, "mesh": setting.mesh, "rows": first}))
+    if not checks:
+        return None
+
+    def validate(params: Tree) -> dict[str, float]:
+        values, selection = {}, []
+        for task, source, asked in checks:
+            if source.family.kind == "mlm":
+                loss = mlm_loss(model, params, **asked)
+                values[f"{task}/loss"] = loss
+                selection.append(-loss)
+                continue
+            outputs = predict(model, params, **asked)
+            scores = score(source.family, outputs, cache=asked["cache"], language=source.language, rows=asked["rows"]).scores
+            values |= {f"{task}/{name}": value for name, value in scores.items()}
+            selection.append(metrics.primary_value(source.family.metric, scores))
+        return {**values, "selection": sum(selection) / len(selection)}
+
+    return validate

@@ -1,0 +1,366 @@
+"""What tasks there are: families, their tasks, suites and mixtures, by name. No TensorFlow here.
+
+Terms and assumptions:
+
+- A *family* is one data set in all its languages; a *task* is one of its languages, `<family>.<language>`
+  (`xnli.sw`). A family's `kind` is the head its tasks need.
+- Splits have three names everywhere, `train`, `validation` and `test`, whatever the data set calls them.
+- A *retrieval* family (kind `embedding`) has two tasks for each language: `tatoeba.fi`, the Finnish
+  sentences, and `tatoeba.fi_en`, the English ones they are searched in. See `retrieval.py`.
+- A *target* family names the task it is trained on (`xnli` -> `mnli.en`); the head belongs to that task, so
+  families trained on the same task share `head_name`.
+- Everything built in is registered by `import xtreme_stilts.tasks`; nothing depends on some other import.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from xtreme_stilts.errors import UserError, did_you_mean
+from xtreme_stilts.tasks.sources import Rows, Tfds
+
+KINDS = ("classification", "regression", "choice", "tagging", "span", "mlm", "embedding")
+SPLITS = ("train", "validation", "test")
+ENGLISH_SIDE = "_en"  # ends the language part of a retrieval family's English tasks
+
+_SAME_SPLITS = {name: name for name in SPLITS}
+
+
+def _mapping(default: Mapping) -> Any:
+    return dataclasses.field(default_factory=lambda: dict(default), hash=False)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Family:
+    """One data set in all its languages.
+
+    Attributes:
+        name: lower case; names the column in tables.
+        kind: the head, one of `KINDS`.
+        metric: the selection metric; see `evaluation/metrics.py`.
+        languages: codes, in the order of tables.
+        labels: label or tag strings, in the order of the head's outputs.
+        num_choices: choices of a `choice` family, else 1.
+        max_length: longest example in tokens, specials included.
+        group: `classification`, `tagging`, `qa` or `retrieval` for XTREME's families, else empty.
+        train: task trained on when the family is a target; `-` = none. Default: its own English task, if it
+            has a training split.
+        validation: task whose validation split stops training early. Default: the training task.
+        head_name: head of the family's tasks. Default: that of the training task's family.
+        splits: `train`, `validation`, `test` -> the source's split; only those the family has. `{language}`
+            is replaced; `a+b` joins two, or what there is of them.
+        lacks: split -> languages that do not have it.
+        source: where the rows are; None = the tasks are users' own seqio tasks (`declare`).
+        convert: in-graph, `convert(row, language)` -> `inputs`, `targets` and where needed `starts` of the
+            text schema.
+        keep: in-graph, `keep(row, language)` -> bool: rows that belong to the language and can be used. None
+            = all.
+        distinct: drop rows whose first input was seen before (text taken from other tasks).
+        seqio_names: language -> name of the seqio task, where it is not `<family>.<language>`.
+    """
+
+    name: str
+    kind: str
+    metric: str
+    languages: tuple[str, ...] = ("en",)
+    labels: tuple[str, ...] = ()
+    num_choices: int = 1
+    max_length: int = 256
+    group: str = ""
+    train: str = ""
+    validation: str = ""
+    head_name: str = ""
+    splits: Mapping[str, str] = _mapping(_SAME_SPLITS)
+    lacks: Mapping[str, tuple[str, ...]] = _mapping({})
+    source: Tfds | Rows | None = None
+    convert: Callable | None = None
+    keep: Callable | None = None
+    distinct: bool = False
+    seqio_names: Mapping[str, str] = _mapping({})
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise UserError(f"family {self.name!r} has kind {self.kind!r}; {did_you_mean(self.kind, KINDS)}")
+        if not self.name or not self.languages:
+            raise UserError(
+                f"family {self.name!r} must have a name and at least one language, has {self.languages}"
+            )
+        distinct = len(set(self.labels)) == len(self.labels) >= 2
+        if self.kind in ("classification", "tagging") and not distinct:
+            raise UserError(
+                f"family {self.name!r} ({self.kind}) has labels {self.labels}; "
+                "there must be two or more, all different"
+            )
+        if (self.kind == "choice") != (self.num_choices > 1):
+            raise UserError(
+                f"family {self.name!r} ({self.kind}) has num_choices {self.num_choices}; "
+                "it must be 2 or more for a choice family and 1 for any other"
+            )
+        self._fill_in()
+
+    def _fill_in(self):
+        trained = "train" in self.splits and self.kind not in ("embedding", "mlm")
+        language = "en" if "en" in self.languages else self.languages[0]
+        own = f"{self.name}.{language}" if trained else ""
+        train = "" if self.train == "-" else self.train or own
+        object.__setattr__(self, "train", train or None)
+        object.__setattr__(self, "validation", self.validation or train or None)
+        object.__setattr__(self, "head_name", self.head_name or train.rpartition(".")[0] or self.name)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the family's tasks, one for each language (retrieval: the language's own side)."""
+        return tuple(f"{self.name}.{language}" for language in self.languages)
+
+    def task_name(self, language: str) -> str:
+        """Name of the seqio task of one language."""
+        return self.seqio_names.get(language, f"{self.name}.{language}")
+
+    def has(self, split: str, language: str) -> bool:
+        """Whether the data set has this split in this language."""
+        return split in self.splits and language.removesuffix(ENGLISH_SIDE) not in self.lacks.get(split, ())
+
+
+class Task(NamedTuple):
+    """One language of a family. For the English side of a retrieval task `language` ends in `_en`."""
+
+    family: Family
+    language: str
+
+    @property
+    def name(self) -> str:
+        """Name of the seqio task."""
+        return self.family.task_name(self.language)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits it has, as far as can be told without looking at the data."""
+        return tuple(split for split in self.family.splits if self.family.has(split, self.language))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """Tasks trained on together. A task's rate is min(rows, cap) ** (1 / temperature).
+
+    Temperature 1 samples every row equally often (proportional); a high one evens the tasks out. jiant's
+    samplers (`task_sampler.py`); exponential smoothing with exponent a (Conneau & Lample 2019) is temperature
+    1 / a.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    temperature: float = 1.0
+    cap: int | None = None
+
+
+_families: dict[str, Family] = {}
+_mixtures: dict[str, Mixture] = {}
+_suites: dict[str, tuple[str, ...]] = {}
+
+
+# --------------------------------------------------------------------------------------------------
+# Registering
+
+
+def register_family(family: Family) -> Family:
+    """Adds a family, or replaces the one of the same name. Its seqio tasks appear at the next
+    `seqio_tasks.register()`."""
+    if family.name in _mixtures:
+        raise UserError(f"family {family.name!r} cannot be registered: a mixture has that name")
+    _families[family.name] = family
+    return family
+
+
+def register_mixture(mixture: Mixture) -> Mixture:
+    """Adds a mixture, or replaces the one of the same name.
+
+    Raises:
+        UserError: it has no tasks, or names one that does not exist; or a family has its name.
+    """
+    if mixture.name in _families:
+        raise UserError(f"mixture {mixture.name!r} cannot be registered: a family has that name")
+    if not mixture.tasks:
+        raise UserError(f"mixture {mixture.name!r} has no tasks; it must name at least one")
+    for name in mixture.tasks:
+        task(name)
+    _mixtures[mixture.name] = mixture
+    return mixture
+
+
+def register_suite(name: str, families: Iterable[str]) -> None:
+    """Names a list of families."""
+    _suites[name] = tuple(family(each).name for each in families)
+
+
+def declare(
+    name: str,
+    *,
+    kind: str,
+    metric: str,
+    language: str = "en",
+    labels: tuple[str, ...] = (),
+    num_choices: int = 1,
+    **fields,
+) -> Family:
+    """Makes a seqio task of the user's own known by its name, as a family with one language.
+
+    The task must be in `seqio.TaskRegistry` when it is read and yield the text schema (see
+    `tasks/__init__.py`).
+
+    Args:
+        name: name of the seqio task, and of the family.
+        kind, metric, labels, num_choices: see `Family`; so is anything in `fields`.
+        language: its language.
+    """
+    fields.setdefault("train", name if "train" in fields.get("splits", _SAME_SPLITS) else "-")
+    fields.setdefault("head_name", name)
+    return register_family(
+        Family(
+            name=name,
+            kind=kind,
+            metric=metric,
+            languages=(language,),
+            labels=labels,
+            num_choices=num_choices,
+            seqio_names={language: name},
+            **fields,
+        )
+    )
+
+
+# --------------------------------------------------------------------------------------------------
+# Looking up
+
+ALIASES = {
+    "bucc": "bucc2018",
+    "pos": "udpos",
+    "ner": "panx",
+    "wikiann": "panx",
+    "paws_x": "pawsx",
+    "squad": "squad_v1",
+    "tydi_qa": "tydiqa",
+    "cosmos_qa": "cosmosqa",
+    "commonsense_qa": "commonsenseqa",
+    "anli+": "anli_plus",
+}
+
+
+def _canonical(name: str) -> str:
+    return ALIASES.get(
+        name, f"mini_{ALIASES[name[5:]]}" if name[:5] == "mini_" and name[5:] in ALIASES else name
+    )
+
+
+def families() -> tuple[Family, ...]:
+    """All families, in the order they were registered."""
+    return tuple(_families.values())
+
+
+def mixtures() -> tuple[Mixture, ...]:
+    """All mixtures, in the order they were registered."""
+    return tuple(_mixtures.values())
+
+
+def suites() -> tuple[str, ...]:
+    """Names of the suites."""
+    return tuple(_suites)
+
+
+def family(name: str) -> Family:
+    """The family of this name or alias.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = _families.get(name) or _families.get(_canonical(name))
+    if found is None:
+        raise UserError(f"no task family {name!r}; {did_you_mean(name, _families)}")
+    return found
+
+
+def task(name: str) -> Task:
+    """The task `<family>.<language>`, or one that was declared under just this name.
+
+    Raises:
+        UserError: unknown family, no language given, or a language the family lacks.
+    """
+    if name in _families and _families[name].seqio_names:
+        return Task(_families[name], _families[name].languages[0])
+    prefix, dot, language = name.rpartition(".")
+    if not dot:
+        known = family(name)
+        raise UserError(
+            f"{name!r} is a family; a task also names a language, one of: {', '.join(known.tasks)}"
+        )
+    known = family(prefix)
+    own = language.removesuffix(ENGLISH_SIDE) if known.kind == "embedding" else language
+    if own not in known.languages:
+        raise UserError(
+            f"family {known.name!r} has no language {language!r}; {did_you_mean(language, known.languages)}"
+        )
+    return Task(known, language)
+
+
+def english_side(name: str) -> str:
+    """The task with the English sentences that a retrieval task's own are matched with (`tatoeba.fi` ->
+    `tatoeba.fi_en`).
+
+    Raises:
+        UserError: not a retrieval task.
+    """
+    found = task(name)
+    if found.family.kind != "embedding":
+        raise UserError(f"{name!r} is a {found.family.kind} task; only retrieval tasks have an English side")
+    return found.name.removesuffix(ENGLISH_SIDE) + ENGLISH_SIDE
+
+
+def mixture(name: str) -> Mixture:
+    """The mixture of this name; a single task, or a family with a training task, counts as a mixture of one.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = _mixtures.get(name) or _mixtures.get(_canonical(name))
+    if found is not None:
+        return found
+    if _canonical(name) in _families and (known := family(name)).train:
+        return Mixture(name=known.train, tasks=(known.train,))
+    prefix = name.rpartition(".")[0]
+    if prefix and _canonical(prefix) in _families:
+        return Mixture(name=task(name).name, tasks=(task(name).name,))
+    names = [*_mixtures, *_families, *(each for known in families() for each in known.tasks)]
+    raise UserError(f"no mixture or task {name!r}; {did_you_mean(name, names)}")
+
+
+def suite(name: str) -> tuple[Family, ...]:
+    """The families of a suite.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    if name not in _suites:
+        raise UserError(f"no suite {name!r}; {did_you_mean(name, _suites)}")
+    return tuple(_families[each] for each in _suites[name])
+
+
+def source_split(name: str, split: str) -> str:
+    """What the data set of a task calls a split.
+
+    Raises:
+        UserError: the task has no such split.
+    """
+    found = task(name)
+    if not found.family.has(split, found.language):
+        near = did_you_mean(split, found.splits)
+        raise UserError(f"task {name!r} has no split {split!r} (it has {', '.join(found.splits)}); {near}")
+    return found.family.splits[split].format(language=found.language.removesuffix(ENGLISH_SIDE))
+
+
+def source_version(name: str) -> str:
+    """Text that changes when the rows of a task do: part of cache keys and fingerprints."""
+    found = task(name)
+    if found.family.source is None:
+        return f"seqio:{found.name}"
+    return found.family.source.describe(found.language.removesuffix(ENGLISH_SIDE))

@@ -1,0 +1,128 @@
+"""Where arrays live: the device mesh, and one table from logical axis names to mesh axes.
+
+Mesh axes: `data` (rows differ, parameters are copied), `fsdp` (rows differ, parameters are sharded), `tensor`
+(heads and MLP columns are split). The optimizer's moments are sharded like their parameters.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from xtreme_stilts.config import MeshConfig
+from xtreme_stilts.errors import UserError, did_you_mean
+from xtreme_stilts.models.encoder import sharding_constraints
+
+MESH_AXES = ("data", "fsdp", "tensor")
+ROW_AXES = ("data", "fsdp")  # a batch's rows are spread over both
+
+# Logical axis -> mesh axis, for parameters and for activations (batch, length). Width is sharded by fsdp and heads and MLP columns by tensor, so that every matrix
+# has one sharded side on each axis. The vocabulary is not split: 250,002 rows are divisible by 2 only, and a
+# lookup in a split table makes XLA gather it whole.
+RULES = {
+    "batch": ROW_AXES,
+    "length": None,
+    "vocab": None,
+    "position": None,
+    "type": None,
+    "layers": None,
+    "embed": "fsdp",
+    "heads": "tensor",
+    "kv": None,
+    "mlp": "tensor",
+    "label": None,
+}
+
+
+def make_mesh(config: MeshConfig, *, devices=None) -> Mesh:
+    """The device mesh of a study.
+
+    Args:
+        config: sizes of the axes, at most one of them -1 (what is left over).
+        devices: defaults to all devices of all processes.
+
+    Raises:
+        UserError: the product of the sizes is not the number of devices.
+    """
+    devices = np.asarray(jax.devices() if devices is None else devices)
+    sizes = [getattr(config, axis) for axis in MESH_AXES]
+    if -1 in sizes:
+        fixed = math.prod(size for size in sizes if size != -1)
+        sizes[sizes.index(-1)] = max(1, devices.size // fixed)
+    if math.prod(sizes) != devices.size:
+        given = ", ".join(f"{axis}={getattr(config, axis)}" for axis in MESH_AXES)
+        raise UserError(f"config.mesh is {given}; the product must be the number of devices, {devices.size}")
+    return Mesh(devices.reshape(sizes), MESH_AXES)
+
+
+def spec(axes: tuple[str, ...], *, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
+    """The partition of one parameter, from its logical axis names.
+
+    A mesh axis is used once in a parameter, for its first dimension that asks for it. A dimension that the
+    mesh axis does not divide stays whole on every device, so that odd label counts need no padding.
+
+    Raises:
+        UserError: a logical axis has no rule.
+    """
+    used, partition = set(), []
+    for axis, size in zip(axes, shape, strict=True):
+        if axis not in RULES:
+            raise UserError(f"logical axis {axis!r} has no rule in training/sharding.py; {did_you_mean(axis, RULES)}")
+        target = RULES[axis]
+        fits = target is not None and target not in used and size % mesh.shape[target] == 0
+        partition.append(target if fits else None)
+        used.add(target if fits else None)
+    return PartitionSpec(*partition)
+
+
+@functools.lru_cache(maxsize=64)
+def param_shardings(model, mesh: Mesh):
+    """A NamedSharding for every parameter of `model`, in the tree of its parameters."""
+    is_axes = lambda leaf: isinstance(leaf, tuple)  # noqa: E731
+    return jax.tree.map(
+        lambda axes, leaf: NamedSharding(mesh, spec(axes, shape=leaf.shape, mesh=mesh)),
+        model.logical_axes(), model.abstract_params(), is_leaf=is_axes)
+
+
+def constraints(mesh: Mesh):
+    """A context for tracing a model: activations and gathered tables are placed by the same table of rules.
+
+    Without it XLA splits the word table's lookup by width and then moves whole activations between devices.
+    """
+    def apply(x: jax.Array, axes: tuple[str | None, ...]) -> jax.Array:
+        partition = PartitionSpec(*(RULES[axis] if axis else None for axis in axes))
+        return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, partition))
+    return sharding_constraints(apply)
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Whole on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def rows_per_process(rows: int, *, mesh: Mesh, field: str) -> int:
+    """Rows of a global batch that this process reads.
+
+    Raises:
+        UserError: the rows cannot be spread evenly over the mesh's data and fsdp axes.
+    """
+    shards = mesh.shape["data"] * mesh.shape["fsdp"]
+    if rows % shards:
+        raise UserError(f"{field} is {rows}; it must be divisible by data x fsdp = {shards} of the mesh")
+    return rows // jax.process_count()
+
+
+def put_batch(batch: dict[str, np.ndarray], *, mesh: Mesh, leading: int = 0) -> dict[str, jax.Array]:
+    """Assembles the global batch from every process's rows.
+
+    Args:
+        batch: this process's part; the row axis comes after `leading` unsharded axes.
+        mesh: the device mesh.
+        leading: 0 for evaluation, 1 where the first axis counts micro-batches.
+    """
+    sharding = NamedSharding(mesh, PartitionSpec(*[None] * leading, ROW_AXES))
+    return {name: jax.make_array_from_process_local_data(sharding, value) for name, value in batch.items()}
