@@ -28,7 +28,7 @@ from jax.sharding import Mesh
 from xtreme_stilts import tasks
 from xtreme_stilts.config import Recipe, StudyConfig
 from xtreme_stilts.data import cache as cache_lib
-from xtreme_stilts.data.cache import Cache
+from xtreme_stilts.data.cache import Cache, Joined
 from xtreme_stilts.data.features import Limits
 from xtreme_stilts.data.loader import Shape, packing, training_batches
 from xtreme_stilts.data.tokenizer import Tokenizer
@@ -159,12 +159,12 @@ def head_of(family: tasks.Family, *, setting: Setting) -> Head:
 
 
 def heads_of(phase: Phase, *, setting: Setting) -> Heads:
-    """Tasks with the same `head_name` share a head. A phase's only head is called `head`.
+    """Tasks with the same `head_name` share a head, all MLM tasks do. A phase's only head is called `head`.
 
     With one name for all, phases whose heads have the same shape share one compiled step.
     """
     families = {task: tasks.task(task).family for task in phase.task_names}
-    names = {task: family.head_name for task, family in families.items()}
+    names = {task: "mlm" if family.kind == "mlm" else family.head_name for task, family in families.items()}
     if len(set(names.values())) == 1:
         names = dict.fromkeys(names, "head")
     by_name: dict[str, Head] = {}
@@ -179,24 +179,35 @@ def heads_of(phase: Phase, *, setting: Setting) -> Heads:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Stream:
     stream: TaskStream
-    cache: Cache
+    cache: Cache | Joined
 
 
 def _streams(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Stream]:
+    """The mixture's streams of batches. MLM tasks are mixed within a batch, as XLM-R's languages are; of all
+    others an optimizer step sees one, as in jiant."""
     recipe, mixture = phase.recipe, tasks.mixture(phase.mixture)
+    caches = {task: _training_cache(task, recipe=recipe, setting=setting, seed=phase.seed) for task in phase.task_names}
+    rates = {task: min(len(cache), mixture.cap or len(cache)) ** (1 / mixture.temperature) for task, cache in caches.items()}
+    together = [task for task, cache in caches.items() if cache.kind == "mlm"]
+    groups = [[task] for task in caches if task not in together] + ([together] if together else [])
     rows = rows_per_process(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r}")
     streams = []
-    for number, task in enumerate(phase.task_names):
-        family = tasks.task(task).family
-        cache = setting.cache(task, "train", max_length=setting.example_length(family, asked=recipe.max_length, row=recipe.length))
-        if recipe.shuffle_labels:
-            cache = _with_shuffled_labels(cache, seed=phase.seed)
-        rate = min(len(cache), mixture.cap or len(cache)) ** (1 / mixture.temperature)
+    for number, group in enumerate(groups):
+        cache = caches[group[0]] if len(group) == 1 else Joined([caches[t] for t in group], rates=[rates[t] for t in group])
         batches = training_batches(
-            cache, shape=training_shape(recipe, family=family, rows=rows), seed=phase.seed * 1000 + number,
+            cache, shape=training_shape(recipe, family=tasks.task(group[0]).family, rows=rows), seed=phase.seed * 1000 + number,
             mask_rate=recipe.mask_rate, process_index=jax.process_index(), process_count=jax.process_count())
-        streams.append(_Stream(cache=cache, stream=TaskStream(name=task, head=heads.of_task[task], rate=rate, batches=batches)))
+        name = group[0] if len(group) == 1 else "mlm"
+        stream = TaskStream(name=name, head=heads.of_task[group[0]], rate=sum(rates[t] for t in group), batches=batches)
+        streams.append(_Stream(cache=cache, stream=stream))
     return streams
+
+
+def _training_cache(task: str, *, recipe: Recipe, setting: Setting, seed: int) -> Cache:
+    family = tasks.task(task).family
+    length = setting.example_length(family, asked=recipe.max_length, row=recipe.length)
+    cache = setting.cache(task, "train", max_length=length)
+    return _with_shuffled_labels(cache, seed=seed) if recipe.shuffle_labels else cache
 
 
 def training_shape(recipe: Recipe, *, family: tasks.Family, rows: int) -> Shape:
@@ -216,7 +227,7 @@ def _with_shuffled_labels(cache: Cache, *, seed: int) -> Cache:
     return shuffled
 
 
-def _steps(recipe: Recipe, caches: list[Cache]) -> int:
+def _steps(recipe: Recipe, caches: list[Cache | Joined]) -> int:
     """Optimizer steps of a phase: as configured, or what the epochs need, given how many examples a packed row holds."""
     if recipe.steps:
         return recipe.steps

@@ -22,7 +22,6 @@ from collections.abc import Callable
 
 import jax
 import rich.console
-import rich.table
 from etils import epath
 
 from xtreme_stilts import config as config_lib
@@ -222,13 +221,13 @@ def _report(setting: Setting, *, say: Callable) -> None:
 
 
 def _print_plan(layout: Plan, *, setting: Setting, say: Callable) -> None:
-    """The phases, what each starts from, and which are done already."""
-    shown = rich.table.Table(title=f"study {setting.study.name!r}: {len(layout.phases)} phases, {len(layout.cells)} cells", title_justify="left")
-    for heading in ("kind", "from > mixture", "seed", "trains", "evaluates", "state"):
-        shown.add_column(heading)
-    for phase in layout.phases:
+    """One line a phase: what it starts from, how long it trains, what is evaluated after it, whether it is done."""
+    say(f"study {setting.study.name!r}: {len(layout.phases)} phases for {len(layout.cells)} cells of the table, "
+        f"{jax.device_count()} {jax.devices()[0].device_kind} device(s), {setting.workdir}")
+    for number, phase in enumerate(layout.phases, 1):
         recipe = phase.recipe
-        amount = "" if recipe is None else f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs:g} epochs"
-        done = recipe is not None and (setting.folder(phase) / "done.json").exists()
-        shown.add_row(phase.kind, phase.path, str(phase.seed), amount, " ".join(layout.families_after(phase)), "done" if done else "to run")
-    say(shown)
+        amount = "no training" if recipe is None else f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs:g} epochs"
+        families = layout.families_after(phase)
+        then = f", then evaluates {' '.join(families)}" if families else ""
+        state = "done" if recipe is not None and setting.is_done(phase) else "to run" if recipe else "evaluation"
+        say(f"  [{number}/{len(layout.phases)}] {state}: {phase.kind} {phase.path} (seed {phase.seed}), {amount}{then}")

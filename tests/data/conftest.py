@@ -11,7 +11,13 @@ from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from xtreme_stilts.data.tokenizer import Tokenizer, load_tokenizer
 
-SPECIAL = {"cls_token": "<s>", "pad_token": "<pad>", "sep_token": "</s>", "unk_token": "<unk>", "mask_token": "<mask>"}
+SPECIAL = {
+    "cls_token": "<s>",
+    "pad_token": "<pad>",
+    "sep_token": "</s>",
+    "unk_token": "<unk>",
+    "mask_token": "<mask>",
+}
 
 
 def _save(folder, backend) -> str:
@@ -29,9 +35,19 @@ def _save(folder, backend) -> str:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Tokenizer:
-    """XLM-R's layout over a WordPiece vocabulary of single letters: "dog" is d ##o ##g, and "the" is one token."""
+    """XLM-R's layout, a WordPiece vocabulary of single letters and "the": "the dog" is the d ##o ##g."""
     letters = string.ascii_letters + string.digits
-    pieces = ["<s>", "<pad>", "</s>", "<unk>", "the", *string.punctuation, *letters, *(f"##{c}" for c in letters), "<mask>"]
+    pieces = [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        "the",
+        *string.punctuation,
+        *letters,
+        *(f"##{c}" for c in letters),
+        "<mask>",
+    ]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
     model = models.WordPiece(vocabulary, unk_token="<unk>", max_input_chars_per_word=1_000)
     backend = tokenizers.Tokenizer(model)
@@ -42,7 +58,16 @@ def tiny(tmp_path_factory) -> Tokenizer:
 @pytest.fixture(scope="session")
 def unigram(tmp_path_factory) -> Tokenizer:
     """A SentencePiece-like vocabulary that lists its control symbols among the pieces, as XLM-R's does."""
-    scores = {"<s>": 0.0, "<pad>": 0.0, "</s>": 0.0, "<unk>": 0.0, "▁": -3.0, "</": -4.0, "▁ab": -2.0, "<mask>": 0.0}
+    scores = {
+        "<s>": 0.0,
+        "<pad>": 0.0,
+        "</s>": 0.0,
+        "<unk>": 0.0,
+        "▁": -3.0,
+        "</": -4.0,
+        "▁ab": -2.0,
+        "<mask>": 0.0,
+    }
     pieces = [*scores.items(), *((c, -5.0) for c in "abcdsunkmp<>/")]
     backend = tokenizers.Tokenizer(models.Unigram(pieces, unk_id=3))
     backend.normalizer = normalizers.NFKC()

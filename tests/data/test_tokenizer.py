@@ -50,10 +50,14 @@ def test_fingerprint_tells_vocabularies_apart(tiny, unigram):
     assert unigram.fingerprint != tiny.fingerprint
 
 
-@pytest.mark.parametrize("text", ["ab</s>", "</s>", "a <mask> b", "<unk>", "＜ｓ＞", " </s> ", "<s><pad></s>"])
+@pytest.mark.parametrize(
+    "text", ["ab</s>", "</s>", "a <mask> b", "<unk>", "＜ｓ＞", " </s> ", "<s><pad></s>"]
+)
 def test_spelled_special_tokens_are_text(unigram, text):
     naive = unigram.hf.backend_tokenizer.encode(text, add_special_tokens=False).ids
-    assert set(naive) & {0, 1, 2, 3, unigram.mask_id}, "the danger must be there for the test to mean anything"
+    assert set(naive) & {0, 1, 2, 3, unigram.mask_id}, (
+        "the danger must be there for the test to mean anything"
+    )
     ids = literal(unigram, text)
     pieces = "".join(unigram.hf.convert_ids_to_tokens(ids)).replace("▁", "")
     assert not set(ids) & set(unigram.special_ids)
@@ -86,7 +90,9 @@ def test_published_example(xlmr):
     assert [part.token for part in xlmr.pair] == [0, None, 2, 2, None, 2]
 
 
-@pytest.mark.parametrize(("which", "text"), [("xlmr", "a </s> b<s> <mask>"), ("mbert", "a [SEP] b[CLS] [MASK]")])
+@pytest.mark.parametrize(
+    ("which", "text"), [("xlmr", "a </s> b<s> <mask>"), ("mbert", "a [SEP] b[CLS] [MASK]")]
+)
 def test_real_vocabularies_take_special_tokens_for_text(which, text, request):
     tokenizer = request.getfixturevalue(which)
     assert not set(literal(tokenizer, text)) & set(tokenizer.special_ids)
@@ -112,7 +118,13 @@ def test_offsets_tile_every_word(which, request):
     located = tokenizer.encode_located(words)
     slices = located.slices
     for word, start, length in zip(words, slices.starts, slices.lengths, strict=True):
-        spans = list(zip(located.char_start[start : start + length], located.char_end[start : start + length], strict=True))
+        spans = list(
+            zip(
+                located.char_start[start : start + length],
+                located.char_end[start : start + length],
+                strict=True,
+            )
+        )
         assert spans[0][0] == 0
         assert spans[-1][1] == len(word)
         assert all(before[1] == after[0] for before, after in itertools.pairwise(spans)), (word, spans)
@@ -147,3 +159,11 @@ def test_long_words_do_not_break(tiny, unigram):
     assert tiny.encode(["d" * 900, "d" * 10_000]).lengths.tolist() == [900, 1]
     assert unigram.encode(["ab" * 5_000]).lengths[0] > 0
     assert np.all(unigram.encode_located(["ab" * 5_000]).char_end <= 10_000)
+
+
+def test_the_packaged_tokenizer_has_the_layout_of_xlmr():
+    mini = load_tokenizer("mini")
+    assert [part.token for part in mini.pair] == [0, None, 2, 2, None, 2]
+    assert (mini.cls_id, mini.pad_id, mini.sep_id, mini.unk_id) == (0, 1, 2, 3)
+    assert mini.mask_id == mini.vocab_size - 1
+    assert not set(literal(mini, "</s> <mask> <s>")) & {0, 1, 2, mini.mask_id}

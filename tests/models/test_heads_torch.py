@@ -1,4 +1,4 @@
-"""Every head's loss and predictions against torch: transformers' head where there is one, else written out."""
+"""Every head's loss and predictions against torch: transformers' head if there is one, else written out."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def evaluate(model, params, batch):
 def check(model, params, batch, expected_loss, expected):
     """Compares the mean loss, and the predictions by name; returns what was found."""
     sums, found = evaluate(model, params, batch)
-    np.testing.assert_allclose(sums.loss / sums.weight, float(expected_loss), rtol=1e-5)
+    np.testing.assert_allclose(sums.loss / sums.weight, expected_loss.item(), rtol=1e-5)
     for name, value in expected.items():
         np.testing.assert_allclose(found[name].reshape(value.shape), value.detach().numpy(), **TOLERANCE)
     return sums, found

@@ -5,12 +5,12 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from xtreme_stilts import tasks  # noqa: E402
-from xtreme_stilts.tasks import choices, preprocessors, seqio_tasks, text  # noqa: E402
+from xtreme_stilts.tasks import preprocessors, seqio_tasks, text  # noqa: E402
 
 
 def convert(name, *rows):
     """Examples as plain Python, from rows of the task's data set."""
-    data = tf.data.Dataset.from_generator(lambda: rows, output_signature=seqio_tasks._signature(rows))
+    data = seqio_tasks.rows_dataset(lambda: rows)
     examples = seqio_tasks.text_examples(data, task=tasks.task(name))
     return [plain(example) for example in examples.as_numpy_iterator()]
 
@@ -116,20 +116,21 @@ def test_cosmos_qa_and_copa():
     assert inputs_and_targets("copa.en", row)[0] == ([contexts[0], "Wet.", "Dry."], ["0"])
 
 
-def test_commonsense_qa():
+def test_commonsense_qa_and_social_iqa():
     row = {
         "id": "q",
         "question": "Where?",
-        "choices": {"label": ["A", "B", "C"], "text": ["here", "there", "away"]},
+        "choices": {"label": list("ABCDE"), "text": ["here", "there", "away", "up", "down"]},
         "answerKey": "C",
     }
-    rows = [row, row | {"answerKey": ""}]
-    data = tf.data.Dataset.from_generator(lambda: rows, output_signature=seqio_tasks._signature(rows))
-    converted = [choices.commonsense_qa(row, "en") for row in data]
-    assert [example["inputs"].numpy().tolist() for example in converted] == [
-        [b"Where?", b"here", b"there", b"away"]
-    ] * 2
-    assert [example["targets"].numpy().tolist() for example in converted] == [[b"2"], []]
+    expected = ["Where?", "here", "there", "away", "up", "down"]
+    assert inputs_and_targets("mini_commonsenseqa.en", row, row | {"answerKey": ""}) == [
+        (expected, ["2"]),
+        (expected, []),
+    ]
+    row = {"context": "It rained.", "question": "Next?", "label": "3"} | {f"answer{x}": x for x in "ABC"}
+    expected = ["It rained. Next?", "A", "B", "C"]
+    assert inputs_and_targets("mini_siqa.en", row, row | {"label": ""}) == [(expected, ["2"]), (expected, [])]
 
 
 def test_tagging_cleans_words_and_drops_those_without_letters_or_tag():

@@ -174,3 +174,12 @@ def test_mixtures_and_families_do_not_share_names():
         tasks.register_mixture(tasks.Mixture(name="nothing", tasks=()))
     with pytest.raises(UserError, match="no task family 'mnly'"):
         tasks.register_mixture(tasks.Mixture(name="wrong", tasks=("mnly.en",)))
+
+
+def test_the_command_lists_families_and_explains_a_wrong_task():
+    command = [sys.executable, "-m", "xtreme_stilts.tasks"]
+    listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert all(family.name in listed for family in tasks.suite("xtreme"))
+    wrong = subprocess.run([*command, "xnly.sw"], capture_output=True, text=True, timeout=60)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr == "error: no task family 'xnly'; did you mean 'xnli'?\n"

@@ -23,7 +23,7 @@ import pathlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,6 +112,11 @@ class Cache:
         return f"Cache({name}, {self.kind}, {len(self)} rows, {self.num_tokens} tokens)"
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """Itself, as the only part; see `Joined`."""
+        return (Part(self, 0, 1.0),)
+
+    @property
     def fingerprint(self) -> str:
         """Sha256 of the contents of all columns and examples: equal if and only if the data are."""
         return hashlib.sha256(json.dumps(self.meta["files"], sort_keys=True).encode()).hexdigest()
@@ -156,6 +161,73 @@ class Cache:
     @functools.cached_property
     def _lines(self) -> np.ndarray:
         return self._open("lines")
+
+
+class Part(NamedTuple):
+    """A cache as a part of several that are read as one."""
+
+    cache: Cache
+    first_row: int  # number of its first row among all
+    rate: float  # its share of a training stream, before normalising
+
+
+class Joined:
+    """Several caches of one kind read as one, to mix tasks within a batch of training; nothing is copied.
+
+    It has those attributes of `Cache` that the loader reads.
+
+    Args:
+        caches: of the same kind, columns and tokenizer.
+        rates: share of each in a training stream, before normalising.
+
+    Raises:
+        UserError: the caches differ in kind, labels or columns.
+    """
+
+    def __init__(self, caches: Sequence[Cache], *, rates: Sequence[float]) -> None:
+        one = caches[0]
+        for other in caches[1:]:
+            if (other.kind, other.labels, set(other.columns)) != (one.kind, one.labels, set(one.columns)):
+                names = f"{one.meta['task']!r} ({one.kind}) and {other.meta['task']!r} ({other.kind})"
+                raise UserError(f"tasks {names} cannot share a batch; they differ in kind, labels or columns")
+        rows = np.cumsum([0, *map(len, caches)])
+        tokens = np.cumsum([0, *(cache.num_tokens for cache in caches)])
+        first = rows[:-1].tolist()
+        self.parts = tuple(Part(*part) for part in zip(caches, first, map(float, rates), strict=True))
+        self.kind, self.num_choices, self.vocabulary = one.kind, one.num_choices, one.vocabulary
+        self.columns = {
+            name: _JoinedColumn(
+                [cache.columns[name] for cache in caches], tokens if name in one.per_token else rows
+            )
+            for name in one.columns
+        }
+        self.sizes = np.concatenate([cache.sizes for cache in caches])
+        self.offsets = np.concatenate([[0], np.cumsum(self.sizes)])
+        self.longest = max(cache.longest for cache in caches)
+        self.num_tokens = int(tokens[-1])
+        counts: collections.Counter = collections.Counter()
+        for cache in caches:
+            counts.update(cache.meta["counts"])
+        names = "+".join(cache.meta["task"] for cache in caches)
+        self.meta = {"task": names, "split": one.meta["split"], "counts": dict(counts)}
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+
+class _JoinedColumn:
+    """Columns end to end, read by arrays of indices."""
+
+    def __init__(self, columns: Sequence[np.ndarray], bounds: np.ndarray) -> None:
+        self._columns, self._bounds, self.dtype = columns, bounds, columns[0].dtype
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        part = np.searchsorted(self._bounds, index, side="right") - 1
+        out = np.empty((*index.shape, *self._columns[0].shape[1:]), self.dtype)
+        for number in np.unique(part):
+            here = part == number
+            out[here] = self._columns[number][index[here] - self._bounds[number]]
+        return out
 
 
 def _parse(line: bytes) -> Example:

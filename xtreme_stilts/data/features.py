@@ -507,7 +507,7 @@ def _answer(example: Example, char_start: np.ndarray, char_end: np.ndarray, *, w
 
 
 def _holds(context: str, start: int, end: int, answer: str) -> bool:
-    """Whether the words that [start, end) touches contain the answer; white space of any kind counts as one space."""
+    """Whether the words that [start, end) touches contain the answer, white space aside."""
     words = " ".join(m.group() for m in WORD.finditer(context) if m.start() < end and m.end() > start)
     return " ".join(answer.split()) in " ".join(words.split())
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import grain
 import numpy as np
 
-from xtreme_stilts.data.cache import Cache
+from xtreme_stilts.data.cache import Cache, Joined
 from xtreme_stilts.data.features import ranges
 from xtreme_stilts.errors import UserError
 
@@ -82,7 +82,7 @@ class Masking:
 
 
 def training_batches(
-    cache: Cache,
+    cache: Cache | Joined,
     *,
     shape: Shape,
     seed: int,
@@ -107,17 +107,59 @@ def training_batches(
     unlabelled = cache.meta["counts"].get("unlabelled", 0)
     if unlabelled:
         raise UserError(f"{_name(cache)}: {unlabelled} examples have no label; training needs one for each.")
-    if len(cache) < process_count:
+    if min(len(part.cache) for part in cache.parts) < process_count:
         raise UserError(
             f"{_name(cache)}: found {len(cache)} rows for {process_count} processes; every process needs one."
         )
-    local = _shuffled(cache, seed=seed)[process_index::process_count]
-    total, per_epoch = len(cache), len(local)
-    tickets = local.repeat().map_with_index(lambda i, row: i // per_epoch * total + row)
+    tickets = _tickets(cache, seed=seed, process_index=process_index, process_count=process_count)
     packed = _pack(tickets, cache=cache, shape=shape, seed=seed)
     masking = Masking(seed=seed, rate=mask_rate) if cache.kind == "mlm" else None
     batches = packed.batch(shape.rows).map(lambda t: assemble(cache, t, shape=shape, masking=masking))
     return iter(grain.experimental.ThreadPrefetchIterDataset(batches, prefetch_buffer_size=PREFETCH))
+
+
+def _tickets(cache: Cache | Joined, *, seed: int, process_index: int, process_count: int) -> grain.MapDataset:
+    """Endless tickets of this process: each part in a new order every epoch of its own, mixed by rate."""
+    streams = []
+    for number, part in enumerate(cache.parts):
+        places = grain.MapDataset.range(len(part.cache))[process_index::process_count]
+        order = _Order(
+            rows=len(part.cache),
+            per_epoch=len(places),
+            first_ticket=part.first_row,
+            tickets_per_epoch=len(cache),
+            seed=(seed % 2**64, number),
+        )
+        streams.append(places.repeat().map_with_index(order.ticket))
+    if len(streams) == 1:
+        return streams[0]
+    return grain.MapDataset.mix(streams, weights=[part.rate for part in cache.parts])
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Order:
+    """A random order of rows for every epoch, the same on all processes; each takes its share of places.
+
+    A permutation, not grain's index shuffle, which takes milliseconds an index where there are few: 4 bytes
+    a row, one epoch at a time, since a stream asks for them in turn.
+    """
+
+    rows: int
+    per_epoch: int  # places of this process
+    first_ticket: int
+    tickets_per_epoch: int
+    seed: tuple[int, ...]
+    _epoch: int = -1
+    _permutation: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int32))
+
+    def ticket(self, index: int, place: int) -> int:
+        """The ticket at `place` of the epoch that the endless stream's `index` is in."""
+        epoch = index // self.per_epoch
+        if epoch != self._epoch:
+            random = np.random.default_rng((*self.seed, epoch))
+            self._permutation = random.permutation(np.arange(self.rows, dtype=np.int32))
+            self._epoch = epoch
+        return epoch * self.tickets_per_epoch + self.first_ticket + int(self._permutation[place])
 
 
 class Evaluation:
@@ -171,12 +213,13 @@ class Packing(NamedTuple):
     examples_per_row: float
 
 
-def packing(cache: Cache, *, shape: Shape, seed: int = 0, rows: int = BINS) -> Packing:
+def packing(cache: Cache | Joined, *, shape: Shape, seed: int = 0, rows: int = BINS) -> Packing:
     """Measured on the first `rows` rows of a training stream; looks at lengths only."""
     _check(cache, shape)
-    stream = iter(_pack(_shuffled(cache, seed=seed).repeat(), cache=cache, shape=shape, seed=seed))
-    tickets = np.stack([next(stream) for _ in range(rows)])
-    used = tickets[tickets != EMPTY]
+    tickets = _tickets(cache, seed=seed, process_index=0, process_count=1)
+    stream = iter(_pack(tickets, cache=cache, shape=shape, seed=seed))
+    shown = np.stack([next(stream) for _ in range(rows)])
+    used = shown[shown != EMPTY] % len(cache)
     return Packing(float(cache.sizes[used].sum() / (rows * shape.length)), len(used) / rows)
 
 
@@ -204,11 +247,6 @@ def _check(cache: Cache, shape: Shape) -> None:
         raise UserError(
             f"{_name(cache)}: the tokenizer has no mask token; masked language modelling needs one."
         )
-
-
-def _shuffled(cache: Cache, *, seed: int) -> grain.MapDataset:
-    """Row numbers in an order that is another one each epoch."""
-    return grain.MapDataset.range(len(cache)).seed(seed % 2**32).shuffle()
 
 
 def _pack(tickets: grain.MapDataset, *, cache: Cache, shape: Shape, seed: int | None) -> grain.IterDataset:

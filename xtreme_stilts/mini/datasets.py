@@ -166,7 +166,7 @@ def _statement_or_question(sampler: Sampler, language: str) -> Sentence:
 
 def _wikiann(sampler: Sampler, language: str, index: int) -> dict:
     while True:
-        event = sampler.action(place=0.7, time=0.3, subject=_entity(sampler), verb=_entity_verb(sampler))
+        event = sampler.action(place=0.7, time=0.3, subject=lambda: _entity(sampler), verb=_entity_verb(sampler))
         if kind(event.subject) != "org" or "org" in lexicon.VERBS[event.verb].subjects:
             break
     sentence = render(sampler.fronted(event), language)
@@ -231,7 +231,7 @@ def _question(sampler: Sampler, *, sentences: int | None = None) -> _Question:
     """A context of two or three events, alike in form and different in what fills their slots, and a question."""
     count = sentences or int(sampler.rng.integers(2, 4))
     while True:
-        context = [sampler.action(place=0.8, time=0.6, subject=_asked_person(sampler)) for _ in range(count)]
+        context = [sampler.action(place=0.8, time=0.6, subject=lambda: _asked_person(sampler)) for _ in range(count)]
         if _all_different(context):
             break
     about = int(sampler.rng.integers(count))
@@ -305,7 +305,7 @@ def _squad_v2(sampler: Sampler, language: str, index: int) -> dict:
 def _unanswerable(sampler: Sampler, row: dict, language: str) -> str:
     """A question about another event, of a person or a verb that the context does not have."""
     while True:
-        event = sampler.action(place=0.8, time=0.6, subject=sampler.person(surname=0))
+        event = sampler.action(place=0.8, time=0.6, subject=lambda: sampler.person(surname=0))
         asked = sampler.pick(askable(event))
         known = render(Event(event.subject, event.verb, event.object), language).words[0].text
         if known not in row["context"]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -184,11 +185,17 @@ class Sampler:
             return self.person(surname=0)
         return self.thing(self.pick(nouns(*(k for k in kinds if k != "name"))))
 
-    def action(self, *, place: float = 0.5, time: float = 0.5, verb: str | None = None, subject: NounPhrase | None = None) -> Event:
-        """An event with a verb; `place`, `time`: how often these slots are filled. Given slots are kept."""
+    def action(self, *, place: float = 0.5, time: float = 0.5, verb: str | None = None, subject: Callable[[], NounPhrase] | None = None) -> Event:
+        """An event with a verb.
+
+        Args:
+            place, time: how often these slots are filled.
+            verb: its verb; None for any.
+            subject: draws its subject; None for any that the verb can have.
+        """
         while True:
             entry = lexicon.VERBS[verb or self.pick([v.concept for v in lexicon.VERBS.values() if not v.state])]
-            doer = subject or self.subject(entry.subjects)
+            doer = subject() if subject else self.subject(entry.subjects)
             target = self.object(entry.objects) if entry.objects else None
             if _names_in(doer) & _names_in(target):
                 continue

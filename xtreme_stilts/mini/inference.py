@@ -290,12 +290,15 @@ _CONSEQUENCES = {
 
 def consequence_pair(sampler: Sampler) -> EventPair:
     """A cause and its effect, done by the same person (label 0, without meaning)."""
+
+    def somebody() -> NounPhrase:
+        return sampler.person(surname=0) if sampler.chance(0.7) else Thing(sampler.pick(nouns("person")))
+
     while True:
         verb = sampler.pick(list(_CONSEQUENCES))
-        subject = sampler.person(surname=0) if sampler.chance(0.7) else Thing(sampler.pick(nouns("person")))
-        cause = sampler.action(verb=verb, subject=subject, place=0, time=0.3)
+        cause = sampler.action(verb=verb, subject=somebody, place=0, time=0.3)
         effect = consequence(sampler, cause, verb)
-        if not (effect.verb == "visit" and subject == Thing("doctor")):
+        if not (effect.verb == "visit" and cause.subject == Thing("doctor")):
             return EventPair(cause, effect, 0)
 
 

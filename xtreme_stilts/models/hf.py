@@ -67,7 +67,7 @@ def _norm(name: str, size: int, *path: str, layer: int | None = None) -> Iterato
 
 
 def encoder_table(config: EncoderConfig) -> list[Entry]:
-    """Every tensor of an encoder, the pooler included; names as in XLMRobertaModel, -XLModel and BertModel."""
+    """Every tensor of an encoder with its pooler, named as in XLMRobertaModel, -XLModel and BertModel."""
     width, wide = config.hidden_size, config.intermediate_size
     pre = config.norm == "pre"
     table = []
@@ -238,8 +238,9 @@ def load_encoder(
         if head is not None and head.kind == "mlm":
             _require_tied(folder, found, tensors, encoder["embeddings"]["word"]["table"])
     if fresh_pooler:
-        make = jax.jit(lambda key: model.init(key)["encoder"]["pooler"])  # jit leaves out all the rest
-        encoder["pooler"] = jax.tree.map(np.array, make(key))
+        kernel = abstract["encoder"]["pooler"]["kernel"].shape
+        normal = jax.nn.initializers.normal(config.initializer_range)(key, kernel, jnp.float32)
+        encoder["pooler"]["kernel"][...] = normal
     return Loaded(config, encoder, head_params, tuple(sorted(found[name] for name in dropped)))
 
 

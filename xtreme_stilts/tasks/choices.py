@@ -58,7 +58,7 @@ def commonsense_qa(row, language):
 
 
 def social_iqa(row, language):
-    """Social IQa: `context`, `question`, `answerA` to `answerC`, `label` string[] from 1 ("" = unlabelled)."""
+    """Social IQa: `context`, `question`, `answerA` to `answerC`, `label` "1" to "3" ("" = unlabelled)."""
     import tensorflow as tf
 
     context = tf.strings.join([row["context"], " ", row["question"]])

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,8 +102,11 @@ def _add_mixture(mixture: registry.Mixture) -> None:
 
 
 def _rate(task: seqio.Task, *, mixture: registry.Mixture) -> float:
-    """Mixing rate min(rows, cap) ** (1 / temperature), of the training rows before any are dropped."""
-    rows = task.num_input_examples("train")
+    """Mixing rate min(rows, cap) ** (1 / temperature), of the rows before any are dropped.
+
+    They are those of the training split, or of its first split if a task is only evaluated on.
+    """
+    rows = task.num_input_examples("train" if "train" in task.splits else task.splits[0])
     return float(min(rows, mixture.cap or rows)) ** (1 / mixture.temperature)
 
 
@@ -232,13 +235,13 @@ class PreparedTfds(seqio.TfdsDataSource):
     def _loader(self, split: str) -> seqio.utils.LazyTfdsLoader:
         """A loader of the data set that holds the language, with `split` as those of its parts that are
         there."""
-        name = self._config(self._task.language)
-        other = self._task.family.source.swapped.get(self._task.language)
-        if other and _looks_like(
-            prepared(name, needed_by=self._task.name), other, rather_than=self._task.language
-        ):
+        language = self._task.language
+        name, other = self._config(language), self._task.family.source.swapped.get(language)
+        builder = prepared(name, needed_by=self._task.name)
+        if other and _is_written_like(builder, other, rather_than=language):
             name = self._config(other)
-        info = prepared(name, needed_by=self._task.name).info
+            builder = prepared(name, needed_by=self._task.name)
+        info = builder.info
         parts = registry.source_split(self._task.name, split).split("+")
         there = [part for part in parts if part.partition("[")[0] in info.splits]
         if not there:
@@ -291,29 +294,19 @@ def _builder(name: str, root: str) -> tfds.core.DatasetBuilder:
     return tfds.builder(name, data_dir=root)
 
 
-def _looks_like(builder: tfds.core.DatasetBuilder, other: str, *, rather_than: str) -> bool:
-    """Whether the text of a data set is in the script of `other`, and not in that of `rather_than` (language
-    codes)."""
-    return _looks_like_text(
-        _sample(builder.info.full_name, str(builder.data_path), builder), other, rather_than
-    )
-
-
-def _looks_like_text(text: str, other: str, rather_than: str) -> bool:
-    share = {
-        code: languages.script_share(text, languages.language(code).script) for code in (other, rather_than)
-    }
-    return share[other] > share[rather_than]
+def _is_written_like(builder: tfds.core.DatasetBuilder, other: str, *, rather_than: str) -> bool:
+    """Whether a data set has more letters of the script of language `other` than of that of `rather_than`."""
+    scripts = (languages.language(code).script for code in (other, rather_than))
+    others, own = (languages.script_share(_sample(builder), script) for script in scripts)
+    return others > own
 
 
 @functools.lru_cache(maxsize=64)
-def _sample(name: str, path: str, builder: tfds.core.DatasetBuilder) -> str:
-    split = next(iter(builder.info.splits))
-    leaves = (
-        leaf for row in builder.as_dataset(split=split).take(_SAMPLE_ROWS) for leaf in tf.nest.flatten(row)
-    )
-    texts = (tf.reshape(leaf, [-1]).numpy() for leaf in leaves if leaf.dtype == tf.string)
-    return " ".join(text.decode("utf-8") for text in itertools.chain.from_iterable(texts))
+def _sample(builder: tfds.core.DatasetBuilder) -> str:
+    """Some text of a data set, whatever its features."""
+    rows = builder.as_dataset(split=next(iter(builder.info.splits))).take(_SAMPLE_ROWS)
+    texts = [leaf for row in rows for leaf in tf.nest.flatten(row) if leaf.dtype == tf.string]
+    return tf.strings.reduce_join([tf.strings.reduce_join(text) for text in texts]).numpy().decode()
 
 
 class RowSource(seqio.FunctionDataSource):
@@ -328,13 +321,11 @@ class RowSource(seqio.FunctionDataSource):
         return _count_rows(self._task, split, registry.source_version(self._task.name))
 
     def _rows_dataset(self, split: str, shuffle_files: bool, seed: int | None = None) -> tf.data.Dataset:
-        read = functools.partial(
-            self._task.family.source.read, self._task.language, registry.source_split(self._task.name, split)
-        )
-        sample = list(itertools.islice(read(), 1000))
-        if not sample:
+        source_split = registry.source_split(self._task.name, split)
+        read = functools.partial(self._task.family.source.read, self._task.language, source_split)
+        if next(iter(read()), None) is None:
             raise UserError(f"task {self._task.name!r} has no {split!r} rows")
-        return tf.data.Dataset.from_generator(read, output_signature=_signature(sample))
+        return rows_dataset(read)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -342,18 +333,46 @@ def _count_rows(task: registry.Task, split: str, version: str) -> int:
     return sum(1 for _ in task.family.source.read(task.language, registry.source_split(task.name, split)))
 
 
-def _signature(values: Sequence[Any]) -> Any:
-    """Type and shape of the feature that takes these values: scalars, lists of scalars, or dicts of them."""
+_CHUNK = 1000  # rows that cross from Python to TensorFlow at once: one by one takes five times as long
+
+
+def rows_dataset(read: Callable[[], Iterable[sources.Row]]) -> tf.data.Dataset:
+    """Python rows as a dataset; `read()` is called for each pass. Types come from the first rows.
+
+    A value is a string, a number, a list of either, or a dict of these; see `sources.Rows`.
+    """
+    specs = _specs(list(itertools.islice(read(), _CHUNK)))
+
+    def chunks():
+        rows = iter(read())
+        while chunk := list(itertools.islice(rows, _CHUNK)):
+            yield _columns(chunk, specs)
+
+    return tf.data.Dataset.from_generator(chunks, output_signature=specs).unbatch()
+
+
+def _specs(values: Sequence[Any]) -> Any:
+    """Type and shape of a chunk of values: vector of scalars, ragged matrix of lists, or a dict of these."""
     first = values[0]
     if isinstance(first, Mapping):
-        return {key: _signature([value[key] for value in values]) for key in first}
+        return {key: _specs([value[key] for value in values]) for key in first}
     if isinstance(first, (list, tuple, np.ndarray)):
         items = [item for value in values for item in value] or [""]
-        return tf.TensorSpec([None], _signature(items).dtype)
+        return tf.RaggedTensorSpec([None, None], _specs(items).dtype)
     if isinstance(first, (str, bytes)):
-        return tf.TensorSpec([], tf.string)
+        return tf.TensorSpec([None], tf.string)
     floating = any(isinstance(value, (float, np.floating)) for value in values)
-    return tf.TensorSpec([], tf.float32 if floating else tf.int64)
+    return tf.TensorSpec([None], tf.float32 if floating else tf.int64)
+
+
+def _columns(values: Sequence[Any], spec: Any) -> Any:
+    """A chunk of values as tensors of this type and shape."""
+    if isinstance(spec, Mapping):
+        return {key: _columns([value[key] for value in values], each) for key, each in spec.items()}
+    if isinstance(spec, tf.TensorSpec):
+        return tf.constant(values, spec.dtype)
+    flat = tf.constant([item for value in values for item in value], spec.dtype)
+    return tf.RaggedTensor.from_row_lengths(flat, [len(value) for value in values])
 
 
 register()

@@ -38,6 +38,7 @@ class Batches(Protocol):
     def __next__(self) -> dict[str, np.ndarray]: ...
     def get_state(self) -> Any: ...
     def set_state(self, state: Any) -> None: ...
+    def close(self) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,8 @@ class Trainer:
                 return run.finish()
             finally:
                 run.log.close()
+                for stream in streams:
+                    stream.batches.close()  # ends its prefetching thread
 
 
 class _Run:
