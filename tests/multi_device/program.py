@@ -1,7 +1,7 @@
-"""Runs in a process with 8 virtual CPU devices: training and prediction on one mesh, or restoring on another.
+"""Runs in a process with 8 virtual CPU devices: training and prediction on one mesh, or restoring on others.
 
     python program.py train DATA,FSDP,TENSOR OUT      three steps of each head, predictions; checkpoint under OUT
-    python program.py restore DATA,FSDP,TENSOR OUT    reads OUT's checkpoint on this mesh and compares with OUT's arrays
+    python program.py restore MESH[:MESH...] OUT      reads OUT's checkpoint on each mesh and compares with OUT's arrays
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from xtreme_stilts.training.sharding import make_mesh, param_shardings, put_batc
 
 ROWS, LENGTH, SLOTS, VOCAB, MASKED = 16, 16, 2, 64, 3
 CONFIG = EncoderConfig(vocab_size=VOCAB, hidden_size=32, num_layers=2, num_heads=4, intermediate_size=64, max_positions=16)
-MODEL = Model(CONFIG, {"class": Head("classification", num_labels=3), "span": Head("span"), "mlm": Head("mlm"), "tag": Head("tagging", num_labels=5)})
+MODEL = Model(CONFIG, {"class": Head("classification", num_labels=3), "span": Head("span"), "mlm": Head("mlm")})
 RECIPE = Recipe(learning_rate=1e-3, warmup=0.0)
 
 
@@ -40,7 +40,6 @@ def batch(seed: int) -> dict[str, np.ndarray]:
         "segment_ids": np.tile(segment, (ROWS, 1)), "positions": np.tile(position, (ROWS, 1)), "first": first,
         "weight": np.ones((ROWS, SLOTS), np.float32), "row": draw(0, 9, (ROWS, SLOTS)), "label": draw(0, 3, (ROWS, SLOTS)),
         "start": first + draw(0, 5, (ROWS, SLOTS)), "end": first + draw(0, 5, (ROWS, SLOTS)),
-        "tags": np.where(segment > 0, draw(-1, 5, (ROWS, LENGTH)), -1).astype(np.int32),
         "masked_index": draw(0, 12, (ROWS, MASKED)), "masked_label": draw(4, VOCAB, (ROWS, MASKED)),
         "masked_weight": random.integers(0, 2, (ROWS, MASKED)).astype(np.float32),
     }
@@ -53,7 +52,7 @@ def train(mesh, out: pathlib.Path) -> None:
     start = jax.device_get(params)
     state = steps.init_optimizer(MODEL, optimizer, mesh)(params)
     result = {}
-    for number, head in enumerate(("class", "span", "mlm", "tag")):
+    for number, head in enumerate(MODEL.heads):
         run = steps.train_step(MODEL, head, optimizer, mesh)
         placed = put_batch({name: value[None] for name, value in batch(number).items()}, mesh=mesh, leading=1)
         state, metrics = run(state, placed, Schedule.of(RECIPE, steps=10), np.uint32(7))
@@ -84,7 +83,8 @@ def flat(tree):
 
 
 if __name__ == "__main__":
-    verb, sizes, folder = sys.argv[1:]
-    data, fsdp, tensor = map(int, sizes.split(","))
-    mesh = make_mesh(MeshConfig(data=data, fsdp=fsdp, tensor=tensor), devices=jax.devices()[: data * fsdp * tensor])
-    {"train": train, "restore": restore}[verb](mesh, pathlib.Path(folder))
+    verb, meshes, folder = sys.argv[1:]
+    for sizes in meshes.split(":"):
+        data, fsdp, tensor = map(int, sizes.split(","))
+        mesh = make_mesh(MeshConfig(data=data, fsdp=fsdp, tensor=tensor), devices=jax.devices()[: data * fsdp * tensor])
+        {"train": train, "restore": restore}[verb](mesh, pathlib.Path(folder))

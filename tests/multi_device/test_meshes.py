@@ -22,26 +22,31 @@ def run(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def one_device(tmp_path_factory) -> pathlib.Path:
-    folder = tmp_path_factory.mktemp("one")
-    run("train", "1,1,1", str(folder))
+def trained(tmp_path_factory):
+    """mesh -> the folder of a training run on it, each run once."""
+    folders: dict[str, pathlib.Path] = {}
+
+    def folder(mesh: str) -> pathlib.Path:
+        if mesh not in folders:
+            folders[mesh] = tmp_path_factory.mktemp(mesh.replace(",", "_"))
+            run("train", mesh, str(folders[mesh]))
+        return folders[mesh]
+
     return folder
 
 
 @pytest.mark.parametrize("mesh", ["8,1,1", "2,4,1", "2,2,2"])
-def test_a_mesh_equals_one_device(mesh, one_device, tmp_path):
-    run("train", mesh, str(tmp_path))
-    expected, found = np.load(one_device / "arrays.npz"), np.load(tmp_path / "arrays.npz")
+def test_a_mesh_equals_one_device(mesh, trained):
+    expected, found = np.load(trained("1,1,1") / "arrays.npz"), np.load(trained(mesh) / "arrays.npz")
     assert set(expected) == set(found)
     for name in expected:
         if name.startswith("start/") or expected[name].dtype.kind == "i":
             np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
         else:
-            # Sums are taken in another order; dropout masks and initial parameters are the same bits.
-            np.testing.assert_allclose(found[name], expected[name], atol=2e-5, rtol=1e-5, err_msg=name)
+            # Sums are taken in another order, and Adam magnifies what is left of a vanishing gradient.
+            tolerance = 1e-4 if name.startswith(("end/", "start_logits")) else 1e-5
+            np.testing.assert_allclose(found[name], expected[name], atol=tolerance, rtol=1e-5, err_msg=name)
 
 
-def test_a_checkpoint_of_one_mesh_is_read_on_others(tmp_path):
-    run("train", "2,2,2", str(tmp_path))
-    for mesh in ("1,1,1", "8,1,1", "1,4,2"):
-        assert run("restore", mesh, str(tmp_path)).startswith("restored")
+def test_a_checkpoint_of_one_mesh_is_read_on_others(trained):
+    assert run("restore", "1,1,1:8,1,1:1,4,2", str(trained("2,2,2"))).count("restored") == 3

@@ -394,7 +394,7 @@ class EncoderOutput:
 
 def first_tokens(hidden: jax.Array, first: jax.Array) -> jax.Array:
     """[batch, length, width], int32[batch, n] -> [batch, n, width]: the states at the given row indices."""
-    return jnp.take_along_axis(hidden, first[:, :, None], axis=1)
+    return constrain(jnp.take_along_axis(hidden, first[:, :, None], axis=1), ("batch", None, None))
 
 
 def segment_masks(segment_ids: jax.Array, segments: int) -> jax.Array:
@@ -452,8 +452,12 @@ class Encoder(nnx.Module):
         return EncoderOutput(hidden, cls=cls, mean=mean)
 
     def pool(self, first: jax.Array) -> jax.Array:
-        """[..., width] -> [..., width]: BERT's pooler on the states of first tokens."""
-        return jnp.tanh(self.pooler(first))
+        """[batch, n, width] -> [batch, n, width]: BERT's pooler on the states of first tokens.
+
+        The result is kept whole on each device: left to itself, XLA splits it by `mlp` while the next matrix
+        wants it by `embed`, and on meshes with both axes returned wrong gradients (seen with jax 0.10.2).
+        """
+        return constrain(jnp.tanh(self.pooler(first)), ("batch", None, None))
 
     def _run_layers(self, x, same_segment, dropout_key, *, last: int, pool):
         """Layers 1 ... `last`; returns the hidden state and a list of `pool` of each layer's output."""
