@@ -26,20 +26,27 @@ def test_all_problems_are_reported_at_once():
     assert any(line.startswith("config.recipes.mlm.steps is 1.5, a float") for line in lines)
 
 
-@pytest.mark.parametrize(("field", "value", "sentence"), [
-    ("model.dtype", "bflot16", "config.model.dtype is 'bflot16'; did you mean 'bfloat16'"),
-    ("model.dropout", 1.5, "config.model.dropout is 1.5"),
-    ("seeds", (1, 1), "config.seeds is (1, 1)"),
-    ("seeds", (), "config.seeds is ()"),
-    ("intermediates", {}, "config.intermediates is empty"),
-    ("recipes.target.rows", 0, "config.recipes.target.rows is 0; it must be at least 1"),
-    ("recipes.target.learning_rate", -1.0, "config.recipes.target.learning_rate is -1.0"),
-    ("recipes.target.warmup", 2.0, "config.recipes.target.warmup is 2.0"),
-    ("recipes.target.max_length", 999, "config.recipes.target.max_length is 999; a row holds only"),
-    ("mesh.data", 0, "config.mesh is"),
-    ("by_task", {"xnli": {"epoch": 1.0}}, "config.by_task.xnli.epoch is not a field of a recipe; did you mean 'epochs'?"),
-    ("mixing_temperature", 0.0, "config.mixing_temperature is 0.0"),
-])
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("model.dtype", "bflot16", "config.model.dtype is 'bflot16'; did you mean 'bfloat16'"),
+        ("model.dropout", 1.5, "config.model.dropout is 1.5"),
+        ("seeds", (1, 1), "config.seeds is (1, 1)"),
+        ("seeds", (), "config.seeds is ()"),
+        ("intermediates", {}, "config.intermediates is empty"),
+        ("recipes.target.rows", 0, "config.recipes.target.rows is 0; it must be at least 1"),
+        ("recipes.target.learning_rate", -1.0, "config.recipes.target.learning_rate is -1.0"),
+        ("recipes.target.warmup", 2.0, "config.recipes.target.warmup is 2.0"),
+        ("recipes.target.max_length", 999, "config.recipes.target.max_length is 999; a row holds only"),
+        ("mesh.data", 0, "config.mesh is"),
+        (
+            "by_task",
+            {"xnli": {"epoch": 1.0}},
+            "config.by_task.xnli.epoch is not a field of a recipe; did you mean 'epochs'?",
+        ),
+        ("mixing_temperature", 0.0, "config.mixing_temperature is 0.0"),
+    ],
+)
 def test_bad_values(field, value, sentence):
     tree = ml_collections.ConfigDict(config.default().to_dict(), type_safe=False)
     *groups, name = field.split(".")
@@ -67,5 +74,5 @@ def test_a_whole_number_is_a_float_but_not_the_other_way_round():
     tree["recipes"]["target"]["learning_rate"] = 1
     assert config.parse(tree).recipes["target"].learning_rate == 1.0
     tree["seeds"] = (True,)
-    with pytest.raises(UserError, match="config.seeds"):
+    with pytest.raises(UserError, match=r"config\.seeds"):
         config.parse(tree)

@@ -44,8 +44,16 @@ def test_an_intermediate_phase_that_trains_as_a_target_does_is_one_phase():
 
 
 def test_seeds_share_pretraining_only():
-    layout = plan(study(pretrain=("mini_tlm",), targets=("mini_panx",), retrieval=("mini_tatoeba",), seeds=(3, 4),
-                        intermediates={"none": (), "mnli": ("mini_mnli",)}), root=ROOT)
+    layout = plan(
+        study(
+            pretrain=("mini_tlm",),
+            targets=("mini_panx",),
+            retrieval=("mini_tatoeba",),
+            seeds=(3, 4),
+            intermediates={"none": (), "mnli": ("mini_mnli",)},
+        ),
+        root=ROOT,
+    )
     names = [(phase.mixture, phase.seed) for phase in layout.phases]
     assert names.count(("mini_tlm", 3)) == 1
     assert ("mini_tlm", 4) not in names
@@ -59,6 +67,7 @@ def test_seeds_share_pretraining_only():
 def test_the_fingerprint_follows_what_matters():
     def fingerprint(**fields):
         return plan(study(targets=("panx",), **fields), root=ROOT).phases[-1].fingerprint
+
     base = fingerprint()
     assert base == fingerprint()
     assert base != fingerprint(seeds=(1,))
@@ -71,8 +80,16 @@ def test_the_fingerprint_follows_what_matters():
 
 def test_unknown_names_are_reported_together():
     with pytest.raises(UserError) as caught:
-        plan(study(targets=("xnly", "tatoeba"), retrieval=("panx",), pretrain=("mnli",), languages={"pnx": ("de",)},
-                   intermediates={"a": ("sqad_v1", "tatoeba.de")}), root=ROOT)
+        plan(
+            study(
+                targets=("xnly", "tatoeba"),
+                retrieval=("panx",),
+                pretrain=("mnli",),
+                languages={"pnx": ("de",)},
+                intermediates={"a": ("sqad_v1", "tatoeba.de")},
+            ),
+            root=ROOT,
+        )
     text = str(caught.value)
     assert "config.targets: no task family 'xnly'; did you mean 'xnli'?" in text
     assert "config.targets: 'tatoeba' has no training task" in text
@@ -87,5 +104,16 @@ def test_every_family_can_be_planned():
     trained = [family.name for family in tasks.families() if family.train and family.kind not in ("mlm", "embedding")]
     retrieval = [family.name for family in tasks.families() if family.kind == "embedding"]
     tasks.configure(bucc_dir="")
-    layout = plan(study(targets=tuple(trained), retrieval=tuple(name for name in retrieval if name != "bucc2018")), root=ROOT)
-    assert {cell.family for cell in layout.cells} >= {"xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "tatoeba"}
+    layout = plan(
+        study(targets=tuple(trained), retrieval=tuple(name for name in retrieval if name != "bucc2018")), root=ROOT
+    )
+    assert {cell.family for cell in layout.cells} >= {
+        "xnli",
+        "pawsx",
+        "udpos",
+        "panx",
+        "xquad",
+        "mlqa",
+        "tydiqa",
+        "tatoeba",
+    }

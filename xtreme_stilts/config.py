@@ -108,15 +108,18 @@ class StudyConfig:
     intermediates: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=lambda: {"none": ()})
     targets: tuple[str, ...] = ()
     retrieval: tuple[str, ...] = ()
-    languages: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # family -> only these; others: all
+    languages: Mapping[str, tuple[str, ...]] = dataclasses.field(
+        default_factory=dict
+    )  # family -> only these; others: all
     recipes: Mapping[str, Recipe] = dataclasses.field(
-        default_factory=lambda: {kind: Recipe() for kind in TRAINED_KINDS})
+        default_factory=lambda: {kind: Recipe() for kind in TRAINED_KINDS}
+    )
     by_task: Mapping[str, Mapping[str, typing.Any]] = dataclasses.field(default_factory=dict)
     evaluation: EvaluationConfig = EvaluationConfig()
     mesh: MeshConfig = MeshConfig()
 
     def recipe(self, kind: str, *, mixture: str) -> Recipe:
-        """The recipe of a phase: its kind's, with the fields `by_task` names for this mixture (or its family) changed."""
+        """The recipe of a phase: its kind's, changed by what `by_task` says of the mixture or its family."""
         changes = {**self.by_task.get(mixture.partition(".")[0], {}), **self.by_task.get(mixture, {})}
         return dataclasses.replace(self.recipes[kind], **changes)
 
@@ -289,4 +292,6 @@ def _check_recipe(recipe: Recipe, path: str, problems: list[str]) -> None:
         if not 0 <= getattr(recipe, name) <= 1:
             problems.append(f"{path}.{name} is {getattr(recipe, name)}; it must lie between 0 and 1")
     if recipe.max_length > recipe.length:
-        problems.append(f"{path}.max_length is {recipe.max_length}; a row holds only {path}.length = {recipe.length} tokens")
+        problems.append(
+            f"{path}.max_length is {recipe.max_length}; a row holds only {path}.length = {recipe.length} tokens"
+        )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Bad input. The message is one sentence: where, what was found, what is valid; programs print it and exit with status 2."""
+    """Bad input. The message is a sentence: where, what was found, what is valid. Programs exit with status 2."""
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

@@ -79,9 +79,14 @@ class Phase:
         """What the fingerprint covers, readable. The kind is no part of it: SQuAD as an intermediate task and
         as the training set of XQuAD is one phase, if both are asked to train the same way."""
         recipe = dataclasses.asdict(self.recipe) if self.recipe else {}
-        return {"version": RESULT_VERSION, "mixture": self.mixture, "tasks": self.versions,
-                "recipe": {name: value for name, value in recipe.items() if name not in _WITHOUT_EFFECT},
-                "seed": self.seed, "parent": (self.parent or self.root).fingerprint}
+        return {
+            "version": RESULT_VERSION,
+            "mixture": self.mixture,
+            "tasks": self.versions,
+            "recipe": {name: value for name, value in recipe.items() if name not in _WITHOUT_EFFECT},
+            "seed": self.seed,
+            "parent": (self.parent or self.root).fingerprint,
+        }
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -145,7 +150,14 @@ def plan(study: StudyConfig, *, root: Root) -> Plan:
             after_seed = seed if last is not start else study.seeds[0]
             for name in study.retrieval:
                 family = tasks.family(name)
-                cells.append(Cell(phase=made.retrieval(family, parent=last, seed=after_seed), family=family.name, row=row, seed=seed))
+                cells.append(
+                    Cell(
+                        phase=made.retrieval(family, parent=last, seed=after_seed),
+                        family=family.name,
+                        row=row,
+                        seed=seed,
+                    )
+                )
             for name in study.targets:
                 family = tasks.family(name)
                 phase = made.phase("target", family.train, parent=last, seed=seed)
@@ -163,11 +175,30 @@ class _Phases:
     def phase(self, kind: str, mixture: str, *, parent: Phase | None, seed: int) -> Phase:
         found = tasks.mixture(mixture)
         recipe = self.study.recipe(kind, mixture=found.name)
-        return self._one(Phase(kind=kind, mixture=found.name, versions=_versions(found.tasks), root=self.root,
-                               parent=parent, recipe=recipe, seed=seed))
+        return self._one(
+            Phase(
+                kind=kind,
+                mixture=found.name,
+                versions=_versions(found.tasks),
+                root=self.root,
+                parent=parent,
+                recipe=recipe,
+                seed=seed,
+            )
+        )
 
     def retrieval(self, family: tasks.Family, *, parent: Phase | None, seed: int) -> Phase:
-        return self._one(Phase(kind="retrieval", mixture=family.name, versions=(), root=self.root, parent=parent, recipe=None, seed=seed))
+        return self._one(
+            Phase(
+                kind="retrieval",
+                mixture=family.name,
+                versions=(),
+                root=self.root,
+                parent=parent,
+                recipe=None,
+                seed=seed,
+            )
+        )
 
     def _one(self, phase: Phase) -> Phase:
         return self.by_fingerprint.setdefault(phase.fingerprint, phase)
@@ -205,11 +236,15 @@ def check_names(study: StudyConfig) -> None:
         for mixture in chain:
             found = attempt(f"config.intermediates.{row}", tasks.mixture, mixture)
             if found and any(tasks.task(name).family.kind == "embedding" for name in found.tasks):
-                problems.append(f"config.intermediates.{row}: {mixture!r} is a retrieval task, which is never trained on")
+                problems.append(
+                    f"config.intermediates.{row}: {mixture!r} is a retrieval task, which is never trained on"
+                )
     for name in study.targets:
         family = attempt("config.targets", tasks.family, name)
         if family and family.train is None:
-            problems.append(f"config.targets: {name!r} has no training task; retrieval families go into config.retrieval")
+            problems.append(
+                f"config.targets: {name!r} has no training task; retrieval families go into config.retrieval"
+            )
     for name in study.retrieval:
         family = attempt("config.retrieval", tasks.family, name)
         if family and family.kind != "embedding":

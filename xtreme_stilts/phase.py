@@ -67,9 +67,11 @@ class Setting:
         return phase.recipe is None or (self.folder(phase) / "done.json").exists()
 
     def example_length(self, family: tasks.Family, *, asked: int, row: int) -> int:
-        """Tokens an example may have: what was asked for, else the family's own, within a row and the position table."""
+        """Tokens an example may have: as asked, else the family's own, within a row and the position table."""
         if asked > self.encoder.max_positions:
-            raise UserError(f"max_length is {asked}; the encoder's position table holds {self.encoder.max_positions} tokens")
+            raise UserError(
+                f"max_length is {asked}; the encoder's position table holds {self.encoder.max_positions} tokens"
+            )
         own = row if family.kind == "mlm" else family.max_length
         return min(asked or own, row // family.num_choices, self.encoder.max_positions)
 
@@ -83,9 +85,16 @@ def _open_cache(tokenizer: Tokenizer, cache_dir: pathlib.Path, task: str, split:
     family = tasks.task(task).family
     tasks.source_split(task, split)  # raises where the data set has no such split
     return cache_lib.build(
-        tasks.task(task).name, split, kind=family.kind, tokenizer=tokenizer, cache_dir=cache_dir,
-        labels=family.labels, num_choices=family.num_choices, limits=Limits(max_length=max_length),
-        data_version=tasks.source_version(task))
+        tasks.task(task).name,
+        split,
+        kind=family.kind,
+        tokenizer=tokenizer,
+        cache_dir=cache_dir,
+        labels=family.labels,
+        num_choices=family.num_choices,
+        limits=Limits(max_length=max_length),
+        data_version=tasks.source_version(task),
+    )
 
 
 # --------------------------------------------------------------------------------------------------
@@ -101,11 +110,14 @@ def train(phase: Phase, *, setting: Setting, title: str) -> Fit:
     model = Model(setting.encoder, heads.by_name)
     streams = _streams(phase, setting=setting, heads=heads)
     steps = _steps(phase.recipe, [stream.cache for stream in streams])
-    trainer = Trainer(model, folder=folder, recipe=phase.recipe, steps=steps, seed=phase.seed, mesh=setting.mesh, title=title)
+    trainer = Trainer(
+        model, folder=folder, recipe=phase.recipe, steps=steps, seed=phase.seed, mesh=setting.mesh, title=title
+    )
     fit = trainer.fit(
         lambda: starting_params(phase, setting=setting, model=model),
         streams=[stream.stream for stream in streams],
-        validate=_validator(phase, setting=setting, model=model, heads=heads))
+        validate=_validator(phase, setting=setting, model=model, heads=heads),
+    )
     write_json(folder / "done.json", dataclasses.asdict(fit))
     (folder / "latest").rmtree(missing_ok=True)
     return fit
@@ -119,8 +131,10 @@ def starting_params(phase: Phase, *, setting: Setting, model: Model) -> Tree:
     optimizer: only the encoder, its pooler included, is handed over.
     """
     key = jax.random.fold_in(jax.random.key(phase.seed), 1)
-    return {"encoder": encoder_params(phase.parent, root_seed=phase.root.seed, setting=setting),
-            "heads": steps_lib.init_heads(model, setting.mesh)(key)}
+    return {
+        "encoder": encoder_params(phase.parent, root_seed=phase.root.seed, setting=setting),
+        "heads": steps_lib.init_heads(model, setting.mesh)(key),
+    }
 
 
 def encoder_params(phase: Phase | None, *, root_seed: int, setting: Setting) -> Tree:
@@ -130,7 +144,9 @@ def encoder_params(phase: Phase | None, *, root_seed: int, setting: Setting) -> 
         return read_best(phase, setting=setting, model=model, items=("encoder",))["encoder"]
     if setting.study.model.weights:
         # The published XLM-R has no pooler; a fresh one is what `transformers` would give it, too.
-        loaded = hf.load_encoder(setting.study.model.weights, config=setting.encoder, pooler="fresh", key=jax.random.key(root_seed))
+        loaded = hf.load_encoder(
+            setting.study.model.weights, config=setting.encoder, pooler="fresh", key=jax.random.key(root_seed)
+        )
         return jax.device_put(loaded.encoder, param_shardings(model, setting.mesh)["encoder"])
     return steps_lib.init_encoder(model, setting.mesh)(jax.random.key(root_seed))
 
@@ -138,8 +154,14 @@ def encoder_params(phase: Phase | None, *, root_seed: int, setting: Setting) -> 
 def read_best(phase: Phase, *, setting: Setting, model: Model, items: tuple[str, ...]) -> dict[str, Tree]:
     """Items (`encoder`, `heads`) of a finished phase's best checkpoint, placed on the mesh."""
     shapes, shardings = model.abstract_params(), param_shardings(model, setting.mesh)
-    abstract = {item: jax.tree.map(lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-                                   shapes[item], shardings[item]) for item in items}
+    abstract = {
+        item: jax.tree.map(
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            shapes[item],
+            shardings[item],
+        )
+        for item in items
+    }
     with Checkpoints(setting.folder(phase) / "best") as best:
         return best.restore(best.steps()[0], abstract=abstract)
 
@@ -154,8 +176,12 @@ class Heads:
 
 def head_of(family: tasks.Family, *, setting: Setting) -> Head:
     """The head a family needs."""
-    return Head(kind=family.kind, num_labels=max(1, len(family.labels)), num_choices=family.num_choices,
-                pooling=setting.study.model.head_pooling)
+    return Head(
+        kind=family.kind,
+        num_labels=max(1, len(family.labels)),
+        num_choices=family.num_choices,
+        pooling=setting.study.model.head_pooling,
+    )
 
 
 def heads_of(phase: Phase, *, setting: Setting) -> Heads:
@@ -171,8 +197,10 @@ def heads_of(phase: Phase, *, setting: Setting) -> Heads:
     for task, family in families.items():
         head = head_of(family, setting=setting)
         if by_name.setdefault(names[task], head) != head:
-            raise UserError(f"tasks of mixture {phase.mixture!r} share the head {names[task]!r}, but {task!r} needs {head} "
-                            f"and another {by_name[names[task]]}; give one of the families a head_name of its own")
+            raise UserError(
+                f"tasks of mixture {phase.mixture!r} share the head {names[task]!r}, but {task!r} needs {head} "
+                f"and another {by_name[names[task]]}; give one of the families a head_name of its own"
+            )
     return Heads(by_name=by_name, of_task=names)
 
 
@@ -187,16 +215,25 @@ def _streams(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Stream]:
     others an optimizer step sees one, as in jiant."""
     recipe, mixture = phase.recipe, tasks.mixture(phase.mixture)
     caches = {task: _training_cache(task, recipe=recipe, setting=setting, seed=phase.seed) for task in phase.task_names}
-    rates = {task: min(len(cache), mixture.cap or len(cache)) ** (1 / mixture.temperature) for task, cache in caches.items()}
+    rates = {
+        task: min(len(cache), mixture.cap or len(cache)) ** (1 / mixture.temperature) for task, cache in caches.items()
+    }
     together = [task for task, cache in caches.items() if cache.kind == "mlm"]
     groups = [[task] for task in caches if task not in together] + ([together] if together else [])
     rows = rows_per_process(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r}")
     streams = []
     for number, group in enumerate(groups):
-        cache = caches[group[0]] if len(group) == 1 else Joined([caches[t] for t in group], rates=[rates[t] for t in group])
+        cache = (
+            caches[group[0]] if len(group) == 1 else Joined([caches[t] for t in group], rates=[rates[t] for t in group])
+        )
         batches = training_batches(
-            cache, shape=training_shape(recipe, family=tasks.task(group[0]).family, rows=rows), seed=phase.seed * 1000 + number,
-            mask_rate=recipe.mask_rate, process_index=jax.process_index(), process_count=jax.process_count())
+            cache,
+            shape=training_shape(recipe, family=tasks.task(group[0]).family, rows=rows),
+            seed=phase.seed * 1000 + number,
+            mask_rate=recipe.mask_rate,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
         name = group[0] if len(group) == 1 else "mlm"
         stream = TaskStream(name=name, head=heads.of_task[group[0]], rate=sum(rates[t] for t in group), batches=batches)
         streams.append(_Stream(cache=cache, stream=stream))
@@ -221,14 +258,16 @@ def training_shape(recipe: Recipe, *, family: tasks.Family, rows: int) -> Shape:
 def _with_shuffled_labels(cache: Cache, *, seed: int) -> Cache:
     """The control experiment: every example keeps its text and gets another one's label."""
     if "label" not in cache.columns:
-        raise UserError(f"shuffle_labels needs a task with one label an example; {cache.meta['task']!r} is a {cache.kind} task")
+        raise UserError(
+            f"shuffle_labels needs a task with one label an example; {cache.meta['task']!r} is a {cache.kind} task"
+        )
     shuffled = Cache(cache.path)
     shuffled.columns["label"] = np.random.default_rng(seed).permutation(cache.columns["label"])
     return shuffled
 
 
 def _steps(recipe: Recipe, caches: list[Cache | Joined]) -> int:
-    """Optimizer steps of a phase: as configured, or what the epochs need, given how many examples a packed row holds."""
+    """Optimizer steps: as configured, or what the epochs need with as many examples as a packed row holds."""
     if recipe.steps:
         return recipe.steps
     rows = 0.0
@@ -241,7 +280,9 @@ def _steps(recipe: Recipe, caches: list[Cache | Joined]) -> int:
     return math.ceil(rows / (recipe.rows * recipe.accumulate))
 
 
-def _validator(phase: Phase, *, setting: Setting, model: Model, heads: Heads) -> Callable[[Tree], dict[str, float]] | None:
+def _validator(
+    phase: Phase, *, setting: Setting, model: Model, heads: Heads
+) -> Callable[[Tree], dict[str, float]] | None:
     """params -> scores on the first rows of the mixture's English validation sets; None where there are none.
 
     `selection`, the value to maximise, is the mean over tasks of each one's primary metric (MLM: minus the loss).
@@ -253,11 +294,20 @@ def _validator(phase: Phase, *, setting: Setting, model: Model, heads: Heads) ->
         if family.validation is None:
             continue
         source = tasks.task(family.validation)
-        cache = setting.cache(family.validation, "validation", max_length=setting.example_length(
-            source.family, asked=recipe.max_length, row=recipe.length))
+        cache = setting.cache(
+            family.validation,
+            "validation",
+            max_length=setting.example_length(source.family, asked=recipe.max_length, row=recipe.length),
+        )
         shape = training_shape(recipe, family=source.family, rows=rows)
         first = rows_of_examples(cache, examples=recipe.eval_rows)
-        checks.append((task, source, {"cache": cache, "head": heads.of_task[task], "shape": shape, "mesh": setting.mesh, "rows": first}))
+        checks.append(
+            (
+                task,
+                source,
+                {"cache": cache, "head": heads.of_task[task], "shape": shape, "mesh": setting.mesh, "rows": first},
+            )
+        )
     if not checks:
         return None
 
@@ -270,7 +320,9 @@ def _validator(phase: Phase, *, setting: Setting, model: Model, heads: Heads) ->
                 selection.append(-loss)
                 continue
             outputs = predict(model, params, **asked)
-            scores = score(source.family, outputs, cache=asked["cache"], language=source.language, rows=asked["rows"]).scores
+            scores = score(
+                source.family, outputs, cache=asked["cache"], language=source.language, rows=asked["rows"]
+            ).scores
             values |= {f"{task}/{name}": value for name, value in scores.items()}
             selection.append(metrics.primary_value(source.family.metric, scores))
         return {**values, "selection": sum(selection) / len(selection)}

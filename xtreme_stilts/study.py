@@ -16,7 +16,6 @@ import dataclasses
 import importlib
 import json
 import pathlib
-import sys
 import time
 from collections.abc import Callable
 
@@ -31,11 +30,11 @@ from xtreme_stilts.data.tokenizer import Tokenizer, load_tokenizer
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.evaluation.zero_shot import LanguageScores, evaluate, evaluation_shape, languages_of
 from xtreme_stilts.files import write_json
-from xtreme_stilts.graph import Cell, Phase, Plan, Root, fingerprint, plan
+from xtreme_stilts.graph import Cell, Phase, Plan, Root, plan
 from xtreme_stilts.models import EncoderConfig, hf, preset
 from xtreme_stilts.phase import Setting, heads_of, train, training_shape
-from xtreme_stilts.report import results as results_lib
 from xtreme_stilts.report import html, table
+from xtreme_stilts.report import results as results_lib
 from xtreme_stilts.training.checkpoints import quiet_orbax
 from xtreme_stilts.training.sharding import make_mesh, rows_per_process
 
@@ -106,24 +105,37 @@ def _encoder(study: StudyConfig, tokenizer: Tokenizer) -> EncoderConfig:
     if asked.weights:
         encoder = dataclasses.replace(hf.read_config(asked.weights), **compute)
     else:
-        sizes = {"hidden_size": asked.width, "num_layers": asked.layers, "num_heads": asked.heads, "intermediate_size": asked.mlp}
+        sizes = {
+            "hidden_size": asked.width,
+            "num_layers": asked.layers,
+            "num_heads": asked.heads,
+            "intermediate_size": asked.mlp,
+        }
         sizes = {name: size for name, size in sizes.items() if size}
         encoder = preset(asked.preset, vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id, **sizes, **compute)
     if tokenizer.vocab_size > encoder.vocab_size:
-        raise UserError(f"config.tokenizer: {tokenizer.name!r} has {tokenizer.vocab_size} entries, but the encoder's table holds "
-                        f"{encoder.vocab_size}; use the tokenizer that belongs to the encoder")
+        raise UserError(
+            f"config.tokenizer: {tokenizer.name!r} has {tokenizer.vocab_size} entries, but the encoder's table holds "
+            f"{encoder.vocab_size}; use the tokenizer that belongs to the encoder"
+        )
     if tokenizer.pad_id != encoder.pad_id:
-        raise UserError(f"config.tokenizer: {tokenizer.name!r} pads with id {tokenizer.pad_id}, but the encoder with "
-                        f"{encoder.pad_id}; use the tokenizer that belongs to the encoder")
+        raise UserError(
+            f"config.tokenizer: {tokenizer.name!r} pads with id {tokenizer.pad_id}, but the encoder with "
+            f"{encoder.pad_id}; use the tokenizer that belongs to the encoder"
+        )
     return encoder
 
 
 def _root(setting: Setting) -> Root:
     study = setting.study
     # How the encoder computes is part of the result; where it computes (mesh) is not.
-    return Root(encoder=dataclasses.asdict(setting.encoder), tokenizer=setting.tokenizer.fingerprint, seed=study.seeds[0],
-                weights=hf.weights_fingerprint(study.model.weights) if study.model.weights else "",
-                head_pooling=study.model.head_pooling)
+    return Root(
+        encoder=dataclasses.asdict(setting.encoder),
+        tokenizer=setting.tokenizer.fingerprint,
+        seed=study.seeds[0],
+        weights=hf.weights_fingerprint(study.model.weights) if study.model.weights else "",
+        head_pooling=study.model.head_pooling,
+    )
 
 
 def check_fit(layout: Plan, *, setting: Setting) -> None:
@@ -148,10 +160,14 @@ def check_fit(layout: Plan, *, setting: Setting) -> None:
 
 def _check_trained(phase: Phase, *, setting: Setting) -> None:
     recipe = phase.recipe
-    rows = rows_per_process(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r} (config.recipes.{phase.kind})")
+    rows = rows_per_process(
+        recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r} (config.recipes.{phase.kind})"
+    )
     heads_of(phase, setting=setting)
     if not recipe.steps and not recipe.epochs:
-        raise UserError(f"phase {phase.mixture!r}: config.recipes.{phase.kind} has neither steps nor epochs; set one of them")
+        raise UserError(
+            f"phase {phase.mixture!r}: config.recipes.{phase.kind} has neither steps nor epochs; set one of them"
+        )
     for name in phase.task_names:
         found = tasks.task(name)
         tasks.source_split(name, "train")
@@ -191,12 +207,18 @@ def _run_phase(phase: Phase, number: str, *, layout: Plan, setting: Setting, sco
     for name in families:
         done: list[str] = []
         began = time.monotonic()
-        scores.setdefault(phase.fingerprint, {})[name] = evaluate(phase, tasks.family(name), setting=setting, note=done.append)
+        scores.setdefault(phase.fingerprint, {})[name] = evaluate(
+            phase, tasks.family(name), setting=setting, note=done.append
+        )
         if done:
             say(f"{number} evaluated {name} in {len(done)} languages, {time.monotonic() - began:.1f} s")
     cells = [cell for cell in layout.cells if cell.phase == phase]
     if cells and jax.process_index() == 0:
-        rows = [row for cell in cells for row in _rows(cell, scores[phase.fingerprint][cell.family], steps=steps, setting=setting)]
+        rows = [
+            row
+            for cell in cells
+            for row in _rows(cell, scores[phase.fingerprint][cell.family], steps=steps, setting=setting)
+        ]
         results_lib.add(setting.workdir / "results.csv", rows)
 
 
@@ -204,11 +226,25 @@ def _rows(cell: Cell, scores: list[LanguageScores], *, steps: int, setting: Sett
     """The rows of results.csv that one cell of the table gives."""
     model = setting.study.model
     name = pathlib.PurePath(model.weights).name if model.weights else model.preset
-    return [results_lib.Result(
-        model=name, intermediate=cell.row, target=cell.family, language=found.language, split=found.split, metric=metric,
-        value=value, examples=found.examples, seed=cell.seed, layer=found.layer, pooling=found.pooling, steps=steps,
-        fingerprint=cell.phase.fingerprint)
-        for found in scores for metric, value in {**found.scores, "chance": found.chance}.items()]
+    return [
+        results_lib.Result(
+            model=name,
+            intermediate=cell.row,
+            target=cell.family,
+            language=found.language,
+            split=found.split,
+            metric=metric,
+            value=value,
+            examples=found.examples,
+            seed=cell.seed,
+            layer=found.layer,
+            pooling=found.pooling,
+            steps=steps,
+            fingerprint=cell.phase.fingerprint,
+        )
+        for found in scores
+        for metric, value in {**found.scores, "chance": found.chance}.items()
+    ]
 
 
 def _report(setting: Setting, *, say: Callable) -> None:
@@ -222,11 +258,19 @@ def _report(setting: Setting, *, say: Callable) -> None:
 
 def _print_plan(layout: Plan, *, setting: Setting, say: Callable) -> None:
     """One line a phase: what it starts from, how long it trains, what is evaluated after it, whether it is done."""
-    say(f"study {setting.study.name!r}: {len(layout.phases)} phases for {len(layout.cells)} cells of the table, "
-        f"{jax.device_count()} {jax.devices()[0].device_kind} device(s), {setting.workdir}")
+    say(
+        f"study {setting.study.name!r}: {len(layout.phases)} phases for {len(layout.cells)} cells of the table, "
+        f"{jax.device_count()} {jax.devices()[0].device_kind} device(s), {setting.workdir}"
+    )
     for number, phase in enumerate(layout.phases, 1):
         recipe = phase.recipe
-        amount = "no training" if recipe is None else f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs:g} epochs"
+        amount = (
+            "no training"
+            if recipe is None
+            else f"{recipe.steps} steps"
+            if recipe.steps
+            else f"{recipe.epochs:g} epochs"
+        )
         families = layout.families_after(phase)
         then = f", then evaluates {' '.join(families)}" if families else ""
         state = "done" if recipe is not None and setting.is_done(phase) else "to run" if recipe else "evaluation"

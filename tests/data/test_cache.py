@@ -15,9 +15,7 @@ from xtreme_stilts.data.cache import Cache, Damaged, build, cache_key
 from xtreme_stilts.data.features import Example, Limits, Recipe, encode
 from xtreme_stilts.errors import UserError
 
-SENTENCES = [
-    Example(f"s{i}", ("dog " * (i % 5) + "the é\u2028", "cat" * (i % 3)), (str(i % 2),)) for i in range(11)
-]
+SENTENCES = [Example(f"s{i}", ("dog " * (i % 5) + "the é\u2028", "cat" * (i % 3)), (str(i % 2),)) for i in range(11)]
 
 
 @pytest.fixture

@@ -165,9 +165,7 @@ def test_every_word_is_tagged_once(tiny, max_length):
     rows = encode(examples, recipe=recipe, tokenizer=tiny)
     bound, number, unknown = max_length - 3, 0, 0
     for i, e in enumerate(examples):
-        found = [
-            tiny.encode(["<unk>"]).values.tolist() if w == "<unk>" else pieces(tiny, w) for w in e.inputs
-        ]
+        found = [tiny.encode(["<unk>"]).values.tolist() if w == "<unk>" else pieces(tiny, w) for w in e.inputs]
         unknown += sum(not 0 < len(f) <= bound for f in found)
         found = [f if 0 < len(f) <= bound else [tiny.unk_id] for f in found]
         for piece in naive_pieces([len(f) for f in found], bound):
@@ -364,9 +362,7 @@ def test_answers_come_back_from_their_tokens(xlmr, shared_data, language):
         exact += normalised(e.targets[0]) == normalised(text)
     assert len(answered) == len(examples)  # some window shows each answer whole
     whole = np.count_nonzero(rows.per_row["end"])
-    assert exact / whole > (
-        0.93 if language in ("zh", "th", "ar") else 0.98
-    )  # pieces may straddle an answer's edge
+    assert exact / whole > (0.93 if language in ("zh", "th", "ar") else 0.98)  # pieces may straddle an answer's edge
 
 
 # MLM, embedding

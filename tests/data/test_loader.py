@@ -69,9 +69,7 @@ def caches(tmp_path_factory, tiny) -> dict[str, Cache]:
 
 
 def packed(cache: Cache, *, rows: int = 4, length: int = 96) -> Shape:
-    return Shape.packed(
-        rows, length=length, choices=cache.num_choices, mask_rate=0.15 * (cache.kind == "mlm")
-    )
+    return Shape.packed(rows, length=length, choices=cache.num_choices, mask_rate=0.15 * (cache.kind == "mlm"))
 
 
 def unpacked(cache: Cache, *, rows: int = 4, length: int = 96) -> Shape:
@@ -254,9 +252,7 @@ def prose(tmp_path_factory, tiny) -> Cache:
     examples = [Example(str(i), (" ".join("abcdefgh"[(i + k) % 8] for k in range(398)),)) for i in range(300)]
     folder = tmp_path_factory.mktemp("prose")
     limits = Limits(max_length=512)
-    return build(
-        "lines", "train", kind="mlm", tokenizer=tiny, limits=limits, cache_dir=folder, examples=examples
-    )
+    return build("lines", "train", kind="mlm", tokenizer=tiny, limits=limits, cache_dir=folder, examples=examples)
 
 
 def test_masking_statistics(prose):
@@ -331,10 +327,12 @@ def test_masks_beyond_the_room_are_not_made(caches):
         assert not (batch["tokens"][~shown] == cache.vocabulary.mask_id).any()
 
 
-def test_masked_bound_is_enough():
+def test_masked_bound_is_enough_for_all_but_a_few_rows():
     random = np.random.default_rng(0)
     for length in (16, 128, 512):
-        assert random.binomial(length, 0.15, 100_000).max() <= masked_bound(length, mask_rate=0.15) <= length
+        bound = masked_bound(length, mask_rate=0.15)
+        assert (random.binomial(length, 0.15, 100_000) > bound).mean() < 0.004
+        assert bound <= min(length, 0.15 * length + 3 * length**0.5)
 
 
 # Resume, processes
@@ -378,9 +376,7 @@ def test_processes_share_an_epoch(caches):
 def test_processes_share_an_evaluation(caches, make_shape, processes):
     cache = caches["tagging"]
     shape = make_shape(cache)
-    parts = [
-        Evaluation(cache, shape=shape, process_index=i, process_count=processes) for i in range(processes)
-    ]
+    parts = [Evaluation(cache, shape=shape, process_index=i, process_count=processes) for i in range(processes)]
     assert len({len(part) for part in parts}) == 1
     seen = [i for part in parts for batch in part for i in check_batch(cache, batch, shape)]
     assert sorted(seen) == list(range(len(cache)))
@@ -394,10 +390,7 @@ def joined(tmp_path_factory, tiny) -> Joined:
     folder = tmp_path_factory.mktemp("joined")
     arguments = {"kind": "classification", "labels": "012", "tokenizer": tiny, "cache_dir": folder}
     sizes = (20, 7, 33)
-    caches = [
-        build(f"t{n}", "train", examples=make_examples("classification", n, seed=n), **arguments)
-        for n in sizes
-    ]
+    caches = [build(f"t{n}", "train", examples=make_examples("classification", n, seed=n), **arguments) for n in sizes]
     return Joined(caches, rates=[1, 1, 2])
 
 
@@ -449,9 +442,7 @@ def test_rows_that_do_not_fit_are_told(caches):
 def test_unlabelled_examples_are_for_evaluation_only(tmp_path, tiny):
     for kind, dtype in (("classification", np.int32), ("regression", np.float32)):
         examples = [Example("0", ("a", "b"), ("1",)), Example("1", ("a", "b"))]
-        cache = build(
-            "t", "train", kind=kind, labels="01", tokenizer=tiny, cache_dir=tmp_path, examples=examples
-        )
+        cache = build("t", "train", kind=kind, labels="01", tokenizer=tiny, cache_dir=tmp_path, examples=examples)
         with pytest.raises(UserError, match="1 examples have no label"):
             training_batches(cache, shape=packed(cache), seed=0)
         (batch,) = Evaluation(cache, shape=Shape.unpacked(2, length=16))

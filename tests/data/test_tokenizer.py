@@ -50,14 +50,10 @@ def test_fingerprint_tells_vocabularies_apart(tiny, unigram):
     assert unigram.fingerprint != tiny.fingerprint
 
 
-@pytest.mark.parametrize(
-    "text", ["ab</s>", "</s>", "a <mask> b", "<unk>", "＜ｓ＞", " </s> ", "<s><pad></s>"]
-)
+@pytest.mark.parametrize("text", ["ab</s>", "</s>", "a <mask> b", "<unk>", "＜ｓ＞", " </s> ", "<s><pad></s>"])
 def test_spelled_special_tokens_are_text(unigram, text):
     naive = unigram.hf.backend_tokenizer.encode(text, add_special_tokens=False).ids
-    assert set(naive) & {0, 1, 2, 3, unigram.mask_id}, (
-        "the danger must be there for the test to mean anything"
-    )
+    assert set(naive) & {0, 1, 2, 3, unigram.mask_id}, "the danger must be there for the test to mean anything"
     ids = literal(unigram, text)
     pieces = "".join(unigram.hf.convert_ids_to_tokens(ids)).replace("▁", "")
     assert not set(ids) & set(unigram.special_ids)
@@ -90,9 +86,7 @@ def test_published_example(xlmr):
     assert [part.token for part in xlmr.pair] == [0, None, 2, 2, None, 2]
 
 
-@pytest.mark.parametrize(
-    ("which", "text"), [("xlmr", "a </s> b<s> <mask>"), ("mbert", "a [SEP] b[CLS] [MASK]")]
-)
+@pytest.mark.parametrize(("which", "text"), [("xlmr", "a </s> b<s> <mask>"), ("mbert", "a [SEP] b[CLS] [MASK]")])
 def test_real_vocabularies_take_special_tokens_for_text(which, text, request):
     tokenizer = request.getfixturevalue(which)
     assert not set(literal(tokenizer, text)) & set(tokenizer.special_ids)

@@ -10,10 +10,7 @@ from xtreme_stilts.evaluation.mining import Corpus, MinedPairs, Pair, fit_thresh
 
 def literal_links(x, y, k):
     """[(source, target, margin)] by loops over all pairs in float64."""
-    x, y = (
-        rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        for rows in (x.astype(np.float64), y.astype(np.float64))
-    )
+    x, y = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (x.astype(np.float64), y.astype(np.float64)))
     cosine = x @ y.T
     near_y = [sorted(range(len(y)), key=lambda j, i=i: -cosine[i, j])[:k] for i in range(len(x))]
     near_x = [sorted(range(len(x)), key=lambda i, j=j: -cosine[i, j])[:k] for j in range(len(y))]
@@ -47,9 +44,7 @@ def test_links_against_loops(m, n, k):
     y[:shared] = x[:shared] + 0.8 * rng.normal(size=(shared, 12))
     links = margin_links(x, y, neighbours=k)
     expected = literal_links(x, y, k)
-    assert list(zip(links.source.tolist(), links.target.tolist(), strict=True)) == [
-        link[:2] for link in expected
-    ]
+    assert list(zip(links.source.tolist(), links.target.tolist(), strict=True)) == [link[:2] for link in expected]
     np.testing.assert_allclose(links.score, [link[2] for link in expected], rtol=1e-4)
     assert (np.diff(links.score) <= 0).all()
 
@@ -142,9 +137,7 @@ def read_bucc(folder, language, split):
         path = folder / f"{language}-en.{split}.{suffix}"
         return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
 
-    return [tuple(zip(*lines(side), strict=True)) for side in (language, "en")], [
-        tuple(pair) for pair in lines("gold")
-    ]
+    return [tuple(zip(*lines(side), strict=True)) for side in (language, "en")], [tuple(pair) for pair in lines("gold")]
 
 
 def embed(sides, gold, rng, noise):
@@ -177,8 +170,6 @@ def test_noisy_embeddings_of_a_bucc_corpus_against_loops(shared_data):
     links = literal_links(source.embeddings, target.embeddings, 4)
     assert mined.pairs == tuple((source.ids[i], target.ids[j]) for i, j, _ in links)
     f1 = fit_threshold(mined, gold).f1
-    every = [
-        METRICS["mining_f1"]([mined.pairs[j] for j in range(i)], gold)["f1"] for i in range(len(links) + 1)
-    ]
+    every = [METRICS["mining_f1"]([mined.pairs[j] for j in range(i)], gold)["f1"] for i in range(len(links) + 1)]
     assert f1 == pytest.approx(max(every))
     assert 50 < f1 < 100

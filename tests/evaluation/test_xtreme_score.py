@@ -31,9 +31,7 @@ def test_the_tables_are_complete():
 
 
 def test_task_group_and_overall(scores):
-    scores["udpos"]["accuracy"] = dict.fromkeys(
-        TASK_LANGUAGES["udpos"], 99.0
-    )  # reported, not part of the score
+    scores["udpos"]["accuracy"] = dict.fromkeys(TASK_LANGUAGES["udpos"], 99.0)  # reported, not part of the score
     result = aggregate(scores)
 
     def mean(values):
@@ -41,13 +39,10 @@ def test_task_group_and_overall(scores):
         return sum(values) / len(values)
 
     expected = {
-        task: mean(mean(scores[task][metric].values()) for metric in metrics)
-        for task, metrics in TASK_METRICS.items()
+        task: mean(mean(scores[task][metric].values()) for metric in metrics) for task, metrics in TASK_METRICS.items()
     }
     assert {task: average.value for task, average in result.tasks.items()} == pytest.approx(expected)
-    assert result.groups["qa"] == pytest.approx(
-        (expected["xquad"] + expected["mlqa"] + expected["tydiqa"]) / 3
-    )
+    assert result.groups["qa"] == pytest.approx((expected["xquad"] + expected["mlqa"] + expected["tydiqa"]) / 3)
     assert result.groups["retrieval"] == pytest.approx((expected["bucc2018"] + expected["tatoeba"]) / 2)
     assert result.overall == pytest.approx(sum(expected.values()) / 9)
     assert result.overall != pytest.approx(sum(result.groups.values()) / 4)
@@ -56,9 +51,7 @@ def test_task_group_and_overall(scores):
 
 def test_question_answering_is_the_mean_of_both():
     languages = TASK_LANGUAGES["mlqa"]
-    result = aggregate(
-        {"mlqa": {"exact_match": dict.fromkeys(languages, 40.0), "f1": dict.fromkeys(languages, 60.0)}}
-    )
+    result = aggregate({"mlqa": {"exact_match": dict.fromkeys(languages, 40.0), "f1": dict.fromkeys(languages, 60.0)}})
     assert result.tasks["mlqa"].value == 50.0
     assert result.groups == {}
     assert result.overall is None

@@ -105,9 +105,7 @@ def compute(encoder, mlm, batch, heads) -> dict[str, np.ndarray]:
     tag_logits = linear(hidden, "tagging.out")
     ends = linear(hidden, "span.out")
     own = ends.masked_fill(real == 0, float("-inf"))
-    span_loss = sum(
-        nll(own[..., n], of[k][:, 0].long(), reduction="sum") for n, k in enumerate(("start", "end"))
-    )
+    span_loss = sum(nll(own[..., n], of[k][:, 0].long(), reduction="sum") for n, k in enumerate(("start", "end")))
     words = torch.log_softmax(mlm(**inputs).logits, dim=-1)
     rows = torch.arange(2)[:, None]
     mlm_loss = -words[rows, of["masked_index"].long(), of["masked_label"].long()] * of["masked_weight"]
@@ -141,9 +139,7 @@ def main() -> None:
             "batch": batch,
             "expected": compute(encoder, mlm, batch, heads),
         }
-        flat = {
-            f"{group}.{name}": v.copy() for group, tensors in groups.items() for name, v in tensors.items()
-        }
+        flat = {f"{group}.{name}": v.copy() for group, tensors in groups.items() for name, v in tensors.items()}
         file = pathlib.Path(__file__).parent / f"models_{model_type}.safetensors"
         save_file(flat, file, metadata={"config": json.dumps(config.to_dict())})
         print(f"{file.name}: {len(flat)} tensors, {file.stat().st_size} bytes")

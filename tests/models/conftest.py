@@ -122,9 +122,7 @@ def lay_out(rows: list[list[Example]], *, slots: int, length: int, pad_id: int, 
 def for_head(batch: dict, kind: str) -> dict:
     """`batch` with the labels that a head of this kind reads."""
     value = batch["value"]
-    return {k: v for k, v in batch.items() if k != "value"} | (
-        {"label": value} if kind == "regression" else {}
-    )
+    return {k: v for k, v in batch.items() if k != "value"} | ({"label": value} if kind == "regression" else {})
 
 
 @pytest.fixture(scope="session")

@@ -78,9 +78,7 @@ def test_remat_and_scan_change_nothing(kit, setup, norm, variants):
         results.append(jax.jit(jax.value_and_grad(mean_loss))(kit.params(model)))
     for loss, gradient in results[1:]:
         np.testing.assert_allclose(loss, results[0][0], rtol=1e-6)
-        jax.tree.map(
-            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6, rtol=1e-4), gradient, results[0][1]
-        )
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6, rtol=1e-4), gradient, results[0][1])
 
 
 def test_dropout_is_decided_by_its_key(setup):
@@ -123,9 +121,7 @@ def test_bfloat16_computes_close_and_keeps_float32_parameters(setup):
     difference = np.abs(np.asarray(exact) - np.asarray(rough, np.float32))
     assert 0 < difference.mean() < 0.02
     value_and_grad = jax.value_and_grad(lambda p: half.loss(p, batch, head="h").loss)
-    assert {leaf.dtype for leaf in jax.tree.leaves(jax.eval_shape(value_and_grad, params))} == {
-        jnp.dtype("float32")
-    }
+    assert {leaf.dtype for leaf in jax.tree.leaves(jax.eval_shape(value_and_grad, params))} == {jnp.dtype("float32")}
 
 
 @pytest.mark.parametrize(("field", "value"), [("tokens", 99), ("positions", 40), ("token_types", 1)])
@@ -145,9 +141,7 @@ def test_added_vocabulary_rows_change_nothing(setup):
     assert shapes["encoder"]["embeddings"]["word"]["table"].shape[0] == 112
 
     def widen(leaf, shape):  # the added rows hold what would stand out
-        return np.concatenate(
-            [leaf, np.full((shape.shape[0] - leaf.shape[0], *leaf.shape[1:]), 9.0, np.float32)]
-        )
+        return np.concatenate([leaf, np.full((shape.shape[0] - leaf.shape[0], *leaf.shape[1:]), 9.0, np.float32)])
 
     found = wide.loss(jax.tree.map(widen, params, shapes), batch, head="h")
     expected = model.loss(params, batch, head="h")

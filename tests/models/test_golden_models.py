@@ -68,17 +68,13 @@ def test_golden_results(tmp_path, model_type):
     close = {"atol": 1e-5, "rtol": 1e-5}
     np.testing.assert_allclose(np.asarray(hidden)[real], expected["hidden"][real], **close)
     pooler = loaded.encoder["pooler"]
-    np.testing.assert_allclose(
-        np.tanh(hidden[:, 0] @ pooler["kernel"] + pooler["bias"]), expected["pooler"], **close
-    )
+    np.testing.assert_allclose(np.tanh(hidden[:, 0] @ pooler["kernel"] + pooler["bias"]), expected["pooler"], **close)
     for kind in ("cls", "mean"):
         np.testing.assert_allclose(predictions["embedding"][kind], expected[kind], **close)
     for name in ("classification", "tagging", "span", "mlm"):
         np.testing.assert_allclose(losses[name], expected[f"{name}.loss"], **close)
     np.testing.assert_allclose(predictions["mlm"]["loss"], expected["mlm.losses"], **close)
-    np.testing.assert_allclose(
-        predictions["classification"]["logits"], expected["classification.logits"], **close
-    )
+    np.testing.assert_allclose(predictions["classification"]["logits"], expected["classification.logits"], **close)
     np.testing.assert_array_equal(predictions["tagging"]["tags"][real], expected["tagging.tags"][real])
     for end in ("start_logits", "end_logits"):
         np.testing.assert_allclose(predictions["span"][end][real], expected[f"span.{end}"][real], **close)

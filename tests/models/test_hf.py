@@ -55,9 +55,7 @@ def same_tensors(one, other):
 def test_round_trip_is_byte_equal(checkpoint, tmp_path, shard_bytes):
     loaded = hf.load_encoder(checkpoint, head=MLM)
     heads = {"head": MLM, "head_params": loaded.head}
-    hf.save_encoder(
-        tmp_path, config=loaded.config, encoder=loaded.encoder, max_shard_bytes=shard_bytes, **heads
-    )
+    hf.save_encoder(tmp_path, config=loaded.config, encoder=loaded.encoder, max_shard_bytes=shard_bytes, **heads)
     files = sorted(tmp_path.glob("*.safetensors"))
     assert (len(files) > 3) == (tmp_path / hf.INDEX).exists() == (shard_bytes == 9000)
     written = {name: tensor for file in files for name, tensor in load_file(file).items()}
@@ -77,9 +75,7 @@ def test_round_trip_of_torch_weights_is_byte_equal(kit, tmp_path):
         ("bert", "Bert"),
     ):
         config = kit.config(model_type)
-        theirs = getattr(transformers, f"{name}ForMaskedLM")(
-            getattr(transformers, f"{name}Config")(**config.to_hf())
-        )
+        theirs = getattr(transformers, f"{name}ForMaskedLM")(getattr(transformers, f"{name}Config")(**config.to_hf()))
         theirs.save_pretrained(tmp_path / name, max_shard_size="9KB")
         original = {k: v for f in (tmp_path / name).glob("*.safetensors") for k, v in load_file(f).items()}
         loaded = hf.load_encoder(tmp_path / name, head=MLM, pooler="fresh", key=jax.random.key(0))
@@ -128,9 +124,7 @@ def test_prefix_and_old_norm_names_are_understood(kit, tmp_path):
     params = kit.params(model)
     hf.save_encoder(tmp_path, config=model.config, encoder=params["encoder"])
     old = {
-        f"bert.{name}".replace("LayerNorm.weight", "LayerNorm.gamma").replace(
-            "LayerNorm.bias", "LayerNorm.beta"
-        ): t
+        f"bert.{name}".replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): t
         for name, t in load_file(tmp_path / hf.SINGLE).items()
     }
     old["bert.embeddings.position_ids"] = np.arange(40)[None]
@@ -170,9 +164,7 @@ def test_added_vocabulary_rows_stay_at_home(kit, tmp_path):
 def test_a_missing_pooler_is_made_only_when_asked_for(editable):
     folder, _, rewrite = editable
     rewrite(pooler__dense__weight=None, pooler__dense__bias=None)
-    with pytest.raises(
-        UserError, match=r"lacks pooler.dense.bias, pooler.dense.weight; a fresh pooler is made only"
-    ):
+    with pytest.raises(UserError, match=r"lacks pooler.dense.bias, pooler.dense.weight; a fresh pooler is made only"):
         hf.load_encoder(folder)
     with pytest.raises(UserError, match="needs a random key"):
         hf.load_encoder(folder, pooler="fresh")
@@ -204,9 +196,7 @@ def test_a_missing_pooler_is_made_only_when_asked_for(editable):
 )
 def test_tensors_must_be_exactly_those_expected(editable, changes, message):
     folder, _, rewrite = editable
-    rewrite(
-        **{name: None if shape is None else np.zeros(shape, np.float32) for name, shape in changes.items()}
-    )
+    rewrite(**{name: None if shape is None else np.zeros(shape, np.float32) for name, shape in changes.items()})
     if message is None:
         assert hf.load_encoder(folder).dropped == tuple(changes)
     else:
@@ -260,9 +250,7 @@ def test_damaged_folders_are_answered(editable):
     (folder / "part.safetensors").write_bytes(whole)
     (folder / hf.INDEX).write_text(json.dumps(index))
     hf.load_encoder(folder)
-    (folder / hf.INDEX).write_text(
-        json.dumps({"weight_map": index["weight_map"] | {"more": "part.safetensors"}})
-    )
+    (folder / hf.INDEX).write_text(json.dumps({"weight_map": index["weight_map"] | {"more": "part.safetensors"}}))
     with pytest.raises(UserError, match="do not hold what it says: more"):
         hf.load_encoder(folder)
     (folder / "part.safetensors").unlink()
@@ -281,9 +269,7 @@ def test_damaged_folders_are_answered(editable):
 
 def test_a_configuration_must_agree_with_the_file(editable, kit):
     folder, _, _ = editable
-    assert (
-        hf.load_encoder(folder, config=kit.config(dtype="bfloat16", remat="full")).config.dtype == "bfloat16"
-    )
+    assert hf.load_encoder(folder, config=kit.config(dtype="bfloat16", remat="full")).config.dtype == "bfloat16"
     with pytest.raises(UserError, match=r"num_heads is 4, the configuration says 8"):
         hf.load_encoder(folder, config=kit.config(num_heads=8))
 
@@ -292,14 +278,10 @@ def test_parameters_to_write_must_be_exactly_those_expected(kit, tmp_path):
     model = Model(kit.config(), {})
     encoder = kit.params(model)["encoder"]
     with pytest.raises(UserError, match=r"encoder parameters: .* it lacks pooler/bias, pooler/kernel"):
-        hf.save_encoder(
-            tmp_path, config=model.config, encoder={k: v for k, v in encoder.items() if k != "pooler"}
-        )
+        hf.save_encoder(tmp_path, config=model.config, encoder={k: v for k, v in encoder.items() if k != "pooler"})
     bad = encoder | {"pooler": {"kernel": encoder["pooler"]["kernel"], "bias": np.zeros(3, np.float32)}}
     with pytest.raises(UserError, match=r"pooler/bias is \[3\] instead of \[32\]"):
         hf.save_encoder(tmp_path, config=model.config, encoder=bad)
     with pytest.raises(UserError, match="has no counterpart"):
-        hf.save_encoder(
-            tmp_path, config=model.config, encoder=encoder, head=Head("embedding"), head_params={}
-        )
+        hf.save_encoder(tmp_path, config=model.config, encoder=encoder, head=Head("embedding"), head_params={})
     assert not list(tmp_path.iterdir())  # nothing was begun

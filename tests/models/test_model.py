@@ -113,8 +113,6 @@ def test_presets_are_found_by_their_published_names():
 
 def test_importing_models_imports_no_tensorflow():
     program = "import sys, xtreme_stilts.models, xtreme_stilts.models.hf; print(*sys.modules)"
-    modules = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout.split()
+    modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert "xtreme_stilts.models.hf" in modules
     assert not {"tensorflow", "seqio", "torch", "transformers"} & set(modules)

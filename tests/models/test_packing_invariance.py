@@ -110,9 +110,7 @@ def test_layout_changes_nothing(kit, setup, kind):
         for found, want in zip(other, expected, strict=True):
             jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5, rtol=1e-5), found, want)
     flat = [np.concatenate([np.ravel(x) for x in jax.tree.leaves(e)]) for e in expected]
-    assert all(
-        f.shape != flat[0].shape or not np.allclose(f, flat[0]) for f in flat[1:]
-    )  # examples do differ
+    assert all(f.shape != flat[0].shape or not np.allclose(f, flat[0]) for f in flat[1:])  # examples do differ
 
 
 def test_layout_changes_no_gradient(kit, setup):

@@ -1,7 +1,7 @@
 """Runs in a process with 8 virtual CPU devices: training and prediction on one mesh, or restoring on others.
 
-    python program.py train DATA,FSDP,TENSOR OUT      three steps of each head, predictions; checkpoint under OUT
-    python program.py restore MESH[:MESH...] OUT      reads OUT's checkpoint on each mesh and compares with OUT's arrays
+python program.py train DATA,FSDP,TENSOR OUT      three steps of each head, predictions; checkpoint under OUT
+python program.py restore MESH[:MESH...] OUT      reads OUT's checkpoint on each mesh and compares with OUT's arrays
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from xtreme_stilts.training.optimizer import AdamW, Schedule
 from xtreme_stilts.training.sharding import make_mesh, param_shardings, put_batch
 
 ROWS, LENGTH, SLOTS, VOCAB, MASKED = 16, 16, 2, 64, 3
-CONFIG = EncoderConfig(vocab_size=VOCAB, hidden_size=32, num_layers=2, num_heads=4, intermediate_size=64, max_positions=16)
+CONFIG = EncoderConfig(
+    vocab_size=VOCAB, hidden_size=32, num_layers=2, num_heads=4, intermediate_size=64, max_positions=16
+)
 MODEL = Model(CONFIG, {"class": Head("classification", num_labels=3), "span": Head("span"), "mlm": Head("mlm")})
 RECIPE = Recipe(learning_rate=1e-3, warmup=0.0)
 
@@ -37,10 +39,16 @@ def batch(seed: int) -> dict[str, np.ndarray]:
     draw = lambda low, high, shape: random.integers(low, high, shape).astype(np.int32)  # noqa: E731
     return {
         "tokens": np.where(segment > 0, draw(4, VOCAB, (ROWS, LENGTH)), 1).astype(np.int32),
-        "segment_ids": np.tile(segment, (ROWS, 1)), "positions": np.tile(position, (ROWS, 1)), "first": first,
-        "weight": np.ones((ROWS, SLOTS), np.float32), "row": draw(0, 9, (ROWS, SLOTS)), "label": draw(0, 3, (ROWS, SLOTS)),
-        "start": first + draw(0, 5, (ROWS, SLOTS)), "end": first + draw(0, 5, (ROWS, SLOTS)),
-        "masked_index": draw(0, 12, (ROWS, MASKED)), "masked_label": draw(4, VOCAB, (ROWS, MASKED)),
+        "segment_ids": np.tile(segment, (ROWS, 1)),
+        "positions": np.tile(position, (ROWS, 1)),
+        "first": first,
+        "weight": np.ones((ROWS, SLOTS), np.float32),
+        "row": draw(0, 9, (ROWS, SLOTS)),
+        "label": draw(0, 3, (ROWS, SLOTS)),
+        "start": first + draw(0, 5, (ROWS, SLOTS)),
+        "end": first + draw(0, 5, (ROWS, SLOTS)),
+        "masked_index": draw(0, 12, (ROWS, MASKED)),
+        "masked_label": draw(4, VOCAB, (ROWS, MASKED)),
         "masked_weight": random.integers(0, 2, (ROWS, MASKED)).astype(np.float32),
     }
 
@@ -59,27 +67,37 @@ def train(mesh, out: pathlib.Path) -> None:
         result |= {f"{head}/loss": metrics.loss, f"{head}/norm": metrics.grad_norm, f"{head}/tokens": metrics.tokens}
     predicted = steps.predict_step(MODEL, "span", mesh)(state.params, put_batch(batch(9), mesh=mesh))
     result |= {"start_logits": predicted["start_logits"], "row": predicted["row"]}
-    result |= {f"start/{name}": leaf for name, leaf in flat(start)} | {f"end/{name}": leaf for name, leaf in flat(jax.device_get(state.params))}
+    result |= {f"start/{name}": leaf for name, leaf in flat(start)} | {
+        f"end/{name}": leaf for name, leaf in flat(jax.device_get(state.params))
+    }
     np.savez(out / "arrays.npz", **{name: np.asarray(value) for name, value in result.items()})
     with Checkpoints(out / "checkpoint") as checkpoints:
         checkpoints.save(3, trees=state.params, record={"mesh": str(mesh.shape)})
 
 
 def restore(mesh, out: pathlib.Path) -> None:
-    abstract = jax.tree.map(lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-                            MODEL.abstract_params(), param_shardings(MODEL, mesh))
+    abstract = jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        MODEL.abstract_params(),
+        param_shardings(MODEL, mesh),
+    )
     with Checkpoints(out / "checkpoint") as checkpoints:
         params = checkpoints.restore(3, abstract=abstract)
     wanted = np.load(out / "arrays.npz")
     for name, leaf in flat(params):
         np.testing.assert_array_equal(np.asarray(leaf), wanted[f"end/{name}"])
-    placed = jax.tree.map(lambda leaf, sharding: leaf.sharding.is_equivalent_to(sharding, leaf.ndim), params, param_shardings(MODEL, mesh))
+    placed = jax.tree.map(
+        lambda leaf, sharding: leaf.sharding.is_equivalent_to(sharding, leaf.ndim), params, param_shardings(MODEL, mesh)
+    )
     assert all(jax.tree.leaves(placed))
     print("restored", len(jax.tree.leaves(params)))
 
 
 def flat(tree):
-    return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+    return [
+        (jax.tree_util.keystr(path, simple=True, separator="/"), leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    ]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ PROGRAM = pathlib.Path(__file__).with_name("program.py")
 
 def run(*arguments: str) -> str:
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=600, env=environment)
+    done = subprocess.run(
+        [sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=600, env=environment
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Involuntary full rematerialization" not in done.stderr
     return done.stdout

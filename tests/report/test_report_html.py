@@ -38,9 +38,7 @@ def study(folder: pathlib.Path, *, name: str = "mnli") -> pathlib.Path:
                 for code, value in (("en", 70.0), ("de", 60.0))
             ]
             rows += [
-                result(
-                    intermediate, "tatoeba", "de", 30.0 - gain + layer, layer=layer, pooling="mean", seed=seed
-                )
+                result(intermediate, "tatoeba", "de", 30.0 - gain + layer, layer=layer, pooling="mean", seed=seed)
                 for layer in (0, 14)
             ]
     results.write(folder / "results.csv", rows)
@@ -136,9 +134,7 @@ def test_small_deltas_do_not_get_full_colour(tmp_path):
 
 def test_text_from_data_never_becomes_markup(tmp_path):
     study(tmp_path, name=EVIL)
-    (tmp_path / "config.json").write_text(
-        json.dumps({"name": EVIL, f"k{EVIL}": [EVIL, {"a": 1}], 'q"': {"x": EVIL}})
-    )
+    (tmp_path / "config.json").write_text(json.dumps({"name": EVIL, f"k{EVIL}": [EVIL, {"a": 1}], 'q"': {"x": EVIL}}))
     other = tmp_path / "phases" / "<b>&$x^2$"
     other.mkdir()
     (other / "metrics.jsonl").write_text('{"step": 1, "loss": 1.0, "loss<i>": 2.0}\n')
@@ -273,7 +269,5 @@ def test_as_a_module_a_study_without_scores_is_one_sentence_and_status_2(tmp_pat
 
 def test_neither_jax_nor_tensorflow_is_imported():
     code = "import sys, xtreme_stilts.report; print({'jax', 'tensorflow', 'seqio'} & set(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "set()\n"

@@ -81,8 +81,7 @@ def test_several_seeds_give_mean_and_sample_deviation():
         for intermediate, value in (("none", none), ("mnli", mnli)):
             # The languages differ by 10, which must not enter the spread over seeds.
             rows += [
-                result(intermediate, "xnli", code, value + off, seed=seed)
-                for code, off in (("en", 5), ("de", -5))
+                result(intermediate, "xnli", code, value + off, seed=seed) for code, off in (("en", 5), ("de", -5))
             ]
             rows += [result(intermediate, "pawsx", "en", 2 * value, seed=seed)]
     table = tables.paper_table(to_frame(rows))
@@ -115,11 +114,7 @@ def test_targets_stand_in_xtremes_order_and_none_comes_first():
     ]
     rows = [result(row, name, "en", 1.0, metric="f1") for name in names for row in ("zeta", "none", "alpha")]
     rows += [result(row, name, "en", 1.0) for name in names for row in ("zeta", "none", "alpha")]
-    rows += [
-        result(row, name, "en", 1.0, metric="exact_match")
-        for name in names
-        for row in ("zeta", "none", "alpha")
-    ]
+    rows += [result(row, name, "en", 1.0, metric="exact_match") for name in names for row in ("zeta", "none", "alpha")]
     table = tables.paper_table(to_frame(rows))
     assert table.mean.columns.tolist() == [
         *("xnli", "mini_xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba"),
@@ -192,9 +187,7 @@ def test_without_the_row_none_there_are_no_deltas_and_the_legend_says_so():
 
 
 def test_no_target_in_every_row_means_no_average():
-    table = tables.paper_table(
-        to_frame([result("none", "xnli", "en", 1.0), result("mnli", "pawsx", "en", 2.0)])
-    )
+    table = tables.paper_table(to_frame([result("none", "xnli", "en", 1.0), result("mnli", "pawsx", "en", 2.0)]))
     assert table.average_over == () and table.mean["average"].isna().all()
     assert any("No average" in line for line in tables.legend(table))
 
@@ -276,9 +269,7 @@ def test_chance_levels_get_a_row_and_their_average_only_when_all_are_known():
     assert some.chance == {"xnli": 100 / 3}
     every = tables.paper_table(frame, chance={"xnli": 30.0, "udpos": 6.0, "xquad": 0.0})
     assert every.chance["average"] == pytest.approx(12)
-    assert next(
-        line for line in printed(frame, chance={"xnli": 100 / 3}).splitlines() if "chance" in line
-    ).split() == [
+    assert next(line for line in printed(frame, chance={"xnli": 100 / 3}).splitlines() if "chance" in line).split() == [
         "chance",
         "33.3",
         "–",

@@ -36,9 +36,7 @@ def test_every_language_has_letters_of_its_script():
     """A wrong script name would have no letters at all in Unicode."""
     import unicodedata
 
-    scripts = {
-        unicodedata.name(chr(i), " ").split()[0].lower() for i in range(0x20, 0x10000) if chr(i).isalpha()
-    }
+    scripts = {unicodedata.name(chr(i), " ").split()[0].lower() for i in range(0x20, 0x10000) if chr(i).isalpha()}
     assert {language.script for language in languages.LANGUAGES.values()} <= scripts
 
 

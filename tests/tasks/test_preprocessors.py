@@ -34,9 +34,7 @@ def test_the_whole_text_schema_of_a_pair():
 
 def test_rows_without_a_gold_label_are_dropped_from_nli_and_kept_unlabelled_elsewhere():
     rows = [{"premise": "a", "hypothesis": "b", "label": label} for label in (-1, 1)]
-    assert [(example["id"], example["targets"]) for example in convert("snli.en", *rows)] == [
-        ("1", ["neutral"])
-    ]
+    assert [(example["id"], example["targets"]) for example in convert("snli.en", *rows)] == [("1", ["neutral"])]
     rows = [{"question1": "a", "question2": "b", "label": label, "idx": label + 10} for label in (-1, 1)]
     assert [(example["id"], example["targets"]) for example in convert("qqp.en", *rows)] == [
         ("9", []),
@@ -110,9 +108,7 @@ def test_cosmos_qa_and_copa():
         "idx": 1,
     }
     contexts = ["It rained. What happened as a result?", "It rained. What was the cause of this?"]
-    assert [
-        inputs[0] for inputs, _ in inputs_and_targets("copa.en", row, row | {"question": "cause"})
-    ] == contexts
+    assert [inputs[0] for inputs, _ in inputs_and_targets("copa.en", row, row | {"question": "cause"})] == contexts
     assert inputs_and_targets("copa.en", row)[0] == ([contexts[0], "Wet.", "Dry."], ["0"])
 
 
@@ -146,9 +142,7 @@ def test_tagging_cleans_words_and_drops_those_without_letters_or_tag():
 
 def test_entities():
     row = {"tokens": ["Learn", "to", "Fly", "''"], "tags": [3, 4, 4, 0], "langs": ["en"] * 4}
-    assert inputs_and_targets("panx.en", row) == [
-        (["Learn", "to", "Fly", "''"], ["B-ORG", "I-ORG", "I-ORG", "O"])
-    ]
+    assert inputs_and_targets("panx.en", row) == [(["Learn", "to", "Fly", "''"], ["B-ORG", "I-ORG", "I-ORG", "O"])]
 
 
 def _question(name, answers=(("Köln", 3),)):
@@ -199,20 +193,14 @@ def test_text_of_other_tasks_appears_once_and_unlabelled():
         {"id": "1", "inputs": ["cd"], "targets": [], "starts": []},
     ]
     assert [example["inputs"] for example in convert("text_of.udpos.en", *rows)] == [["a b"], ["c d"]]
-    contexts = convert(
-        "text_of.tydiqa.en", _question("english-1"), _question("korean-1"), _question("english-2")
-    )
+    contexts = convert("text_of.tydiqa.en", _question("english-1"), _question("korean-1"), _question("english-2"))
     assert [example["inputs"] for example in contexts] == [["In Köln."]]
 
 
 def test_parallel_text_is_two_inputs():
     row = {"id": "3", "english": "one", "other": "yksi"}
-    assert convert("parallel_file.fi", row) == [
-        {"id": "3", "inputs": ["one", "yksi"], "targets": [], "starts": []}
-    ]
-    assert (
-        text.pair({key: tf.constant(value) for key, value in row.items()}, "fi")["targets"].dtype == tf.string
-    )
+    assert convert("parallel_file.fi", row) == [{"id": "3", "inputs": ["one", "yksi"], "targets": [], "starts": []}]
+    assert text.pair({key: tf.constant(value) for key, value in row.items()}, "fi")["targets"].dtype == tf.string
 
 
 def test_a_label_outside_the_label_set_is_no_label_of_its_neighbour():

@@ -141,9 +141,7 @@ def test_unknown_suites_and_families():
 
 @pytest.mark.usefixtures("clean_registry")
 def test_users_declare_their_own_tasks():
-    tasks.declare(
-        "my_reviews", kind="classification", metric="accuracy", labels=("bad", "good"), language="de"
-    )
+    tasks.declare("my_reviews", kind="classification", metric="accuracy", labels=("bad", "good"), language="de")
     family, language = tasks.task("my_reviews")
     assert (family.tasks, language, family.train) == (("my_reviews.de",), "de", "my_reviews")
     assert tasks.task("my_reviews.de").name == "my_reviews"

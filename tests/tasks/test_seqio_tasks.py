@@ -116,8 +116,7 @@ def test_class_numbers_are_read_as_the_builders_name_them(real):
 def test_fused_forms_leave_the_treebanks_words(real):
     """Universal Dependencies lists fused forms beside their parts; TFDS's XTREME set has the parts only."""
     words = [
-        [example["inputs"] for example in seqio_tasks.examples(name, "test")]
-        for name in ("udpos.ta", "udpos_ud.ta")
+        [example["inputs"] for example in seqio_tasks.examples(name, "test")] for name in ("udpos.ta", "udpos_ud.ta")
     ]
     assert sorted(words[0]) == sorted(words[1])
 
@@ -157,9 +156,7 @@ def test_a_data_set_that_is_not_prepared_is_named_and_nothing_is_fetched(tmp_pat
 
 @pytest.mark.usefixtures("real")
 def test_rows_that_are_not_there_are_named():
-    with pytest.raises(
-        UserError, match=r"has no 'train' rows here: paws_x_wiki/zh.* it has test, validation"
-    ):
+    with pytest.raises(UserError, match=r"has no 'train' rows here: paws_x_wiki/zh.* it has test, validation"):
         seqio_tasks.dataset("pawsx.zh", "train")
     with pytest.raises(UserError, match="holds nothing for 'de' in 'test'"):
         seqio_tasks.dataset("xnli.de", "test")
@@ -228,9 +225,7 @@ def test_rates_follow_size_cap_and_temperature(temperature, cap, rates):
                 convert=tasks.family("mnli").convert,
             )
         )
-    tasks.register_mixture(
-        tasks.Mixture(name="toys", tasks=("big.en", "small.en"), temperature=temperature, cap=cap)
-    )
+    tasks.register_mixture(tasks.Mixture(name="toys", tasks=("big.en", "small.en"), temperature=temperature, cap=cap))
     seqio_tasks.register()
     mixture = seqio.get_mixture_or_task("toys")
     assert tuple(mixture.get_rate(task) for task in mixture.tasks) == pytest.approx(rates)
@@ -240,9 +235,7 @@ def test_rates_follow_size_cap_and_temperature(temperature, cap, rates):
 
 @pytest.mark.usefixtures("own_registry")
 def test_tasks_of_different_heads_share_a_mixture():
-    tasks.register_mixture(
-        tasks.Mixture(name="heads", tasks=("mini_xnli.de", "mini_xquad.de", "mini_udpos.de"))
-    )
+    tasks.register_mixture(tasks.Mixture(name="heads", tasks=("mini_xnli.de", "mini_xquad.de", "mini_udpos.de")))
     seqio_tasks.register()
     dataset = seqio.get_mixture_or_task("heads").get_dataset(split="test", shuffle=False, num_epochs=1)
     lengths = {len(example["inputs"]) for example in dataset.take(50).as_numpy_iterator()}
@@ -262,9 +255,7 @@ def _register_own(name, features):
 
 @pytest.mark.usefixtures("own_registry")
 def test_users_own_seqio_tasks_work_by_name():
-    tasks.declare(
-        "my_reviews", kind="classification", metric="accuracy", labels=("bad", "good"), language="de"
-    )
+    tasks.declare("my_reviews", kind="classification", metric="accuracy", labels=("bad", "good"), language="de")
     with pytest.raises(UserError, match="import the module that registers it"):
         seqio_tasks.dataset("my_reviews", "train")
     _register_own("my_reviews", seqio_tasks.OUTPUT_FEATURES)
@@ -279,9 +270,7 @@ def test_users_own_seqio_tasks_work_by_name():
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_declared_task_with_other_features_is_refused():
-    features = {
-        key: seqio.Feature(seqio.PassThroughVocabulary(1), rank=1) for key in ("id", "inputs", "targets")
-    }
+    features = {key: seqio.Feature(seqio.PassThroughVocabulary(1), rank=1) for key in ("id", "inputs", "targets")}
     _register_own("odd", features)
     tasks.declare("odd", kind="classification", metric="accuracy", labels=("bad", "good"))
     with pytest.raises(UserError, match=r"feature 'id' must be string of rank 0 .* found int32 of rank 1"):
@@ -291,9 +280,7 @@ def test_a_declared_task_with_other_features_is_refused():
 @pytest.mark.usefixtures("own_registry")
 def test_a_name_seqio_already_has_is_not_taken():
     _register_own("taken.en", seqio_tasks.OUTPUT_FEATURES)
-    taken = registry.Family(
-        name="taken", kind="span", metric="squad_v1", source=sources.Tfds(name="squad/v1.1:3.0.0")
-    )
+    taken = registry.Family(name="taken", kind="span", metric="squad_v1", source=sources.Tfds(name="squad/v1.1:3.0.0"))
     tasks.register_family(taken)
     with pytest.raises(UserError, match=r"already has a task 'taken\.en' from elsewhere"):
         seqio_tasks.register()

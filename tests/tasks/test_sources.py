@@ -26,9 +26,7 @@ def test_lines_of_plain_and_packed_files(tmp_path):
         assert list(sources.lines(tmp_path / name)) == ["erste Zeile", "zweite\u2028noch", "", "letzte"]
 
 
-@pytest.mark.parametrize(
-    ("name", "content"), [("a.txt", b"\xff\xfe"), ("a.txt.xz", b"no"), ("a.txt.gz", b"no")]
-)
+@pytest.mark.parametrize(("name", "content"), [("a.txt", b"\xff\xfe"), ("a.txt.xz", b"no"), ("a.txt.gz", b"no")])
 def test_a_file_that_is_no_text_is_named(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=name):

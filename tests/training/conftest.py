@@ -15,7 +15,9 @@ ROWS, LENGTH, SLOTS, VOCAB = 4, 24, 3, 50
 
 @pytest.fixture(scope="session")
 def model() -> Model:
-    config = EncoderConfig(vocab_size=VOCAB, hidden_size=16, num_layers=2, num_heads=2, intermediate_size=32, max_positions=32)
+    config = EncoderConfig(
+        vocab_size=VOCAB, hidden_size=16, num_layers=2, num_heads=2, intermediate_size=32, max_positions=32
+    )
     return Model(config, {"head": Head("classification", num_labels=3)})
 
 
@@ -37,9 +39,9 @@ def make_batch(seed: int) -> dict[str, np.ndarray]:
             size, label = random.integers(4, 9), random.integers(0, 3)
             tokens = random.integers(10, VOCAB, size)
             tokens[:2] = 0, 4 + label
-            batch["tokens"][row, begin:begin + size] = tokens
-            batch["segment_ids"][row, begin:begin + size] = slot + 1
-            batch["positions"][row, begin:begin + size] = np.arange(size)
+            batch["tokens"][row, begin : begin + size] = tokens
+            batch["segment_ids"][row, begin : begin + size] = slot + 1
+            batch["positions"][row, begin : begin + size] = np.arange(size)
             batch["first"][row, slot], batch["label"][row, slot] = begin, label
             batch["weight"][row, slot], batch["row"][row, slot] = 1, seed * 100 + row * SLOTS + slot
             begin += size

@@ -33,7 +33,9 @@ def fit(model, mesh, folder, *, stream=None, steps=10, recipe=RECIPE, validate=N
 
 def best_params(model, folder):
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), model.abstract_params())
+    abstract = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), model.abstract_params()
+    )
     with Checkpoints(epath.Path(folder) / "best") as best:
         return jax.device_get(best.restore(best.steps()[0], abstract=abstract))
 
@@ -69,6 +71,7 @@ def test_interrupted_equals_uninterrupted(model, mesh, tmp_path, broken_at):
         kept = ("step", "loss", "grad_norm", "tokens", "validation/selection")
         rows = [json.loads(line) for line in (tmp_path / folder / "metrics.jsonl").read_text().splitlines()]
         return {(row["step"], "loss" in row): {name: row[name] for name in kept if name in row} for row in rows}
+
     whole, cut = lines("whole"), lines("cut")
     # A checkpoint reads the losses that are waiting, so the lines after a resume may cover other intervals.
     assert {step for step, _ in whole} >= {2, 4, 10}
@@ -114,7 +117,10 @@ def test_non_finite_loss_names_step_task_and_rows(model, mesh, tmp_path):
         params = model.init(jax.random.key(0))
         params["heads"]["head"]["out"]["bias"] = params["heads"]["head"]["out"]["bias"].at[0].set(np.nan)
         return params
-    with pytest.raises(UserError, match=r"loss of step 1 is nan .* on task 'task', cached rows \[0, .*good checkpoints: none"):
+
+    with pytest.raises(
+        UserError, match=r"loss of step 1 is nan .* on task 'task', cached rows \[0, .*good checkpoints: none"
+    ):
         fit(model, mesh, tmp_path, start=start)
 
 
@@ -123,7 +129,9 @@ def run_steps(model, mesh, batches):
     state = steps_lib.init_optimizer(model, optimizer, mesh)(model.init(jax.random.key(0)))
     step = steps_lib.train_step(model, "head", optimizer, mesh)
     for batch in batches:
-        state, metrics = step(state, put_batch(batch, mesh=mesh, leading=1), Schedule.of(RECIPE, steps=10), np.uint32(0))
+        state, metrics = step(
+            state, put_batch(batch, mesh=mesh, leading=1), Schedule.of(RECIPE, steps=10), np.uint32(0)
+        )
     return jax.device_get(state.params), jax.device_get(metrics)
 
 
@@ -131,6 +139,7 @@ def test_accumulated_equals_one_batch(model, mesh):
     import dataclasses
 
     from xtreme_stilts.models import Model
+
     still = Model(dataclasses.replace(model.config, hidden_dropout=0.0, attention_dropout=0.0), model.heads)
     parts = [make_batch(seed) for seed in range(3)]  # of different numbers of examples
     assert len({part["weight"].sum() for part in parts}) > 1

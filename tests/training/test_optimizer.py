@@ -23,12 +23,20 @@ def test_what_decays():
     config = EncoderConfig(vocab_size=9, hidden_size=4, num_layers=1, num_heads=1, intermediate_size=4, max_positions=8)
     model = Model(config, {"mlm": Head("mlm"), "c": Head("classification", num_labels=2)})
     mask = decay_mask(model.abstract_params())
-    spared = {jax.tree_util.keystr(path, simple=True, separator="/")
-              for path, decays in jax.tree_util.tree_leaves_with_path(mask) if not decays}
-    assert spared == {name for name in spared if name.endswith("bias") or (name.startswith("encoder") and name.endswith("scale"))}
+    spared = {
+        jax.tree_util.keystr(path, simple=True, separator="/")
+        for path, decays in jax.tree_util.tree_leaves_with_path(mask)
+        if not decays
+    }
+    assert spared == {
+        name for name in spared if name.endswith("bias") or (name.startswith("encoder") and name.endswith("scale"))
+    }
     # HF's names: biases and `LayerNorm` are spared; the MLM head's `layer_norm` and all matrices are not.
-    decayed = {jax.tree_util.keystr(path, simple=True, separator="/")
-               for path, decays in jax.tree_util.tree_leaves_with_path(mask) if decays}
+    decayed = {
+        jax.tree_util.keystr(path, simple=True, separator="/")
+        for path, decays in jax.tree_util.tree_leaves_with_path(mask)
+        if decays
+    }
     assert "encoder/embeddings/word/table" in decayed
     assert any(name.startswith("heads/mlm") and name.endswith("scale") for name in decayed)
     assert any("bias" in name for name in spared)
@@ -39,7 +47,10 @@ def test_steps_equal_torch():
     torch = pytest.importorskip("torch")
     random = np.random.default_rng(0)
     start = {"kernel": random.normal(size=(5, 3)).astype(np.float32), "bias": random.normal(size=3).astype(np.float32)}
-    gradients = [{name: 3 * random.normal(size=value.shape).astype(np.float32) for name, value in start.items()} for _ in range(5)]
+    gradients = [
+        {name: 3 * random.normal(size=value.shape).astype(np.float32) for name, value in start.items()}
+        for _ in range(5)
+    ]
     recipe = Recipe(learning_rate=0.1, warmup=0.4, weight_decay=0.1, clip_norm=1.0)
     schedule = Schedule.of(recipe, steps=5)
 
@@ -61,4 +72,6 @@ def test_steps_equal_torch():
             group["lr"] = float(schedule(jnp.int32(step)))
         optimizer.step()
     for name, weight in weights.items():
-        np.testing.assert_allclose(params["heads"][name], weight.detach().numpy(), atol=5e-6)  # torch adds 1e-6 to the norm it clips by
+        np.testing.assert_allclose(
+            params["heads"][name], weight.detach().numpy(), atol=5e-6
+        )  # torch adds 1e-6 to the norm it clips by

@@ -23,14 +23,16 @@ def test_a_mesh_axis_is_used_once_and_only_where_it_divides():
 
 
 def test_unknown_axis_is_refused():
-    with pytest.raises(UserError, match="'embd' has no rule.*'embed'"):
+    with pytest.raises(UserError, match=r"'embd' has no rule.*'embed'"):
         sharding.spec(("embd",), shape=(8,), mesh=FakeMesh())
 
 
 @pytest.mark.parametrize("name", ["mini", "base", "large", "xl", "xxl", "mbert"])
 def test_every_parameter_of_every_preset_has_a_rule(name):
-    heads = {kind: Head(kind, num_labels=3, num_choices=4 if kind == "choice" else 1)
-             for kind in ("classification", "regression", "choice", "tagging", "span", "mlm", "embedding")}
+    heads = {
+        kind: Head(kind, num_labels=3, num_choices=4 if kind == "choice" else 1)
+        for kind in ("classification", "regression", "choice", "tagging", "span", "mlm", "embedding")
+    }
     mesh = sharding.make_mesh(MeshConfig(), devices=jax.devices()[:1])
     model = Model(preset(name), heads)
     found = sharding.param_shardings(model, mesh)
@@ -45,6 +47,7 @@ def test_mesh_must_fit_the_devices():
 def test_rows_must_divide():
     class Mesh:
         shape = {"data": 4, "fsdp": 2, "tensor": 1}  # noqa: RUF012
+
     assert sharding.rows_per_process(16, mesh=Mesh(), field="x") == 16
     with pytest.raises(UserError, match=r"config.evaluation.rows is 12; .* data x fsdp = 8"):
         sharding.rows_per_process(12, mesh=Mesh(), field="config.evaluation.rows")

@@ -31,6 +31,7 @@ import numpy as np
 from xtreme_stilts.data.features import CODE_VERSION, Example, Limits, Recipe, Rows, encode
 from xtreme_stilts.data.tokenizer import Tokenizer
 from xtreme_stilts.errors import UserError, did_you_mean
+from xtreme_stilts.quiet import native_stderr
 
 logger = logging.getLogger(__name__)
 
@@ -142,10 +143,7 @@ class Cache:
     def row(self, i: int) -> dict[str, np.ndarray]:
         """Row i: columns per token as [n], the others as scalars or [C]. Read-only views."""
         part = slice(self.offsets[i], self.offsets[i + 1])
-        return {
-            name: column[part] if name in self.per_token else column[i]
-            for name, column in self.columns.items()
-        }
+        return {name: column[part] if name in self.per_token else column[i] for name, column in self.columns.items()}
 
     def example(self, i: int) -> Example:
         """The text of example i (a row's `example` column), read from disk."""
@@ -196,9 +194,7 @@ class Joined:
         self.parts = tuple(Part(*part) for part in zip(caches, first, map(float, rates), strict=True))
         self.kind, self.num_choices, self.vocabulary = one.kind, one.num_choices, one.vocabulary
         self.columns = {
-            name: _JoinedColumn(
-                [cache.columns[name] for cache in caches], tokens if name in one.per_token else rows
-            )
+            name: _JoinedColumn([cache.columns[name] for cache in caches], tokens if name in one.per_token else rows)
             for name in one.columns
         }
         self.sizes = np.concatenate([cache.sizes for cache in caches])
@@ -294,18 +290,14 @@ def build(
     """
     if misplaced is None:
         misplaced = "skip" if kind == "span" and split.startswith("train") else "keep"
-    recipe = Recipe(
-        kind=kind, labels=tuple(labels), num_choices=num_choices, limits=limits, misplaced=misplaced
-    )
+    recipe = Recipe(kind=kind, labels=tuple(labels), num_choices=num_choices, limits=limits, misplaced=misplaced)
     key = cache_key(task, split, recipe=recipe, tokenizer=tokenizer, data_version=data_version)
     path = pathlib.Path(cache_dir) / f"{re.sub('[^A-Za-z0-9._-]+', '_', f'{task}-{split}')[:80]}-{key[:16]}"
     if path.exists():
         try:
             return Cache(path)
         except Damaged as damage:
-            logger.warning(
-                "the cache of task %r, split %r is damaged (%s) and is made again", task, split, damage
-            )
+            logger.warning("the cache of task %r, split %r is damaged (%s) and is made again", task, split, damage)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -413,11 +405,7 @@ def _write(
     finally:
         columns.close()
     if not counts["rows"]:
-        found = (
-            f"{counts['examples']} examples, none of which gives a row"
-            if counts["examples"]
-            else "no examples"
-        )
+        found = f"{counts['examples']} examples, none of which gives a row" if counts["examples"] else "no examples"
         raise UserError(f"{where}: found {found}; a split needs at least one.")
     meta = {
         **head,
@@ -466,13 +454,15 @@ def read_seqio(task: str, split: str) -> Iterator[Example]:
         UserError: no such task, or no such split.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    with native_stderr():
+        import seqio
+        import tensorflow as tf
+
+        import xtreme_stilts.tasks.seqio_tasks as seqio_tasks
 
     for device in ("GPU", "TPU"):
         tf.config.set_visible_devices([], device)
-    import seqio
-
-    import xtreme_stilts.tasks.seqio_tasks  # noqa: F401  (registers the package's tasks)
+    seqio_tasks.register()  # what was declared since the import
 
     names = [*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()]
     if task not in names:

@@ -32,9 +32,7 @@ import numpy as np
 from xtreme_stilts.data.tokenizer import Part, Slices, Tokenizer
 from xtreme_stilts.errors import UserError, did_you_mean
 
-CODE_VERSION = (
-    1  # part of every cache key: raise it when rows change for the same text (tests hold their digest)
-)
+CODE_VERSION = 1  # part of every cache key: raise it when rows change for the same text (tests hold their digest)
 
 WORD = re.compile("[^ \t\r\n\u202f]+")  # context words of span tasks
 
@@ -144,9 +142,7 @@ class Rows:
     counts: Mapping[str, int]  # what was cut, skipped or split
 
 
-def encode(
-    examples: Sequence[Example], *, recipe: Recipe, tokenizer: Tokenizer, where: str = "this task"
-) -> Rows:
+def encode(examples: Sequence[Example], *, recipe: Recipe, tokenizer: Tokenizer, where: str = "this task") -> Rows:
     """Tokenises a batch of examples.
 
     Args:
@@ -181,8 +177,7 @@ def lay_out(template: Sequence[Part], sequences: Sequence[Slices]) -> Layout:
     """Rows of one template. `sequences[k]` holds sequence k of each of the N rows."""
     count = len(sequences[0].lengths)
     widths = [
-        np.ones(count, np.int64) if part.sequence is None else sequences[part.sequence].lengths
-        for part in template
+        np.ones(count, np.int64) if part.sequence is None else sequences[part.sequence].lengths for part in template
     ]
     sizes = np.sum(widths, axis=0, dtype=np.int64)
     tokens = np.empty(sizes.sum(), np.int32)
@@ -283,9 +278,7 @@ def _number(text: str, *, where: str, example: Example) -> float:
 def _gold(example: Example, *, where: str) -> str | None:
     """The one target of an example, None if it is unlabelled."""
     if len(example.targets) > 1:
-        raise UserError(
-            f"{where}, example {example.id!r}: found {len(example.targets)} targets; valid: one, or none."
-        )
+        raise UserError(f"{where}, example {example.id!r}: found {len(example.targets)} targets; valid: one, or none.")
     return example.targets[0] if example.targets else None
 
 
@@ -296,9 +289,7 @@ def _sentences(
     _check_inputs(examples, counts=(1, 2), where=where, meaning="one text or a pair")
     width = len(examples[0].inputs)
     _check_inputs(examples, counts=(width,), where=where, meaning=f"{width}, as in the examples before it")
-    layout, cut = _encode_texts(
-        [e.inputs for e in examples], tokenizer=tokenizer, limits=recipe.limits, cut="end"
-    )
+    layout, cut = _encode_texts([e.inputs for e in examples], tokenizer=tokenizer, limits=recipe.limits, cut="end")
     unlabelled = sum(not e.targets for e in examples)
     return layout, {"truncated": cut, "unlabelled": unlabelled}
 
@@ -321,9 +312,7 @@ def _classification(examples: Sequence[Example], recipe: Recipe, tokenizer: Toke
     layout, counts = _sentences(examples, recipe, tokenizer, where)
     valid = {label: number for number, label in enumerate(recipe.labels)}
     gold = ((e, _gold(e, where=where)) for e in examples)
-    label = np.array(
-        [-1 if g is None else _index(g, valid, where=where, example=e) for e, g in gold], np.int32
-    )
+    label = np.array([-1 if g is None else _index(g, valid, where=where, example=e) for e, g in gold], np.int32)
     return _one_row_each(layout, tokenizer, per_row={"label": label}, counts=counts)
 
 
@@ -331,9 +320,7 @@ def _regression(examples: Sequence[Example], recipe: Recipe, tokenizer: Tokenize
     """Column `label` float32: the value, nan if unlabelled."""
     layout, counts = _sentences(examples, recipe, tokenizer, where)
     gold = ((e, _gold(e, where=where)) for e in examples)
-    label = np.array(
-        [np.nan if g is None else _number(g, where=where, example=e) for e, g in gold], np.float32
-    )
+    label = np.array([np.nan if g is None else _number(g, where=where, example=e) for e, g in gold], np.float32)
     return _one_row_each(layout, tokenizer, per_row={"label": label}, counts=counts)
 
 
@@ -345,9 +332,7 @@ def _choice(examples: Sequence[Example], recipe: Recipe, tokenizer: Tokenizer, w
     layout, cut = _encode_texts(texts, tokenizer=tokenizer, limits=recipe.limits, cut="start")
     valid = {str(number): number for number in range(choices)}
     gold = [(e, _gold(e, where=where)) for e in examples]
-    label = np.array(
-        [-1 if g is None else _index(g, valid, where=where, example=e) for e, g in gold], np.int32
-    )
+    label = np.array([-1 if g is None else _index(g, valid, where=where, example=e) for e, g in gold], np.int32)
     return Rows(
         tokens=layout.tokens,
         lengths=layout.sizes.reshape(-1, choices).astype(np.int32),
@@ -395,9 +380,7 @@ def _tagging(examples: Sequence[Example], recipe: Recipe, tokenizer: Tokenizer, 
     for e in examples:
         if not e.inputs or (e.targets and len(e.targets) != len(e.inputs)):
             found = f"{len(e.inputs)} words and {len(e.targets)} tags"
-            raise UserError(
-                f"{where}, example {e.id!r}: found {found}; valid: a tag for every word, words >= 1."
-            )
+            raise UserError(f"{where}, example {e.id!r}: found {found}; valid: a tag for every word, words >= 1.")
     gold = [_index(t, valid, where=where, example=e) for e in examples for t in e.targets]
     words = [word for e in examples for word in e.inputs]
     per_sentence = np.array([len(e.inputs) for e in examples])
@@ -557,9 +540,7 @@ def _span(examples: Sequence[Example], recipe: Recipe, tokenizer: Tokenizer, whe
         strict=True,
     )
     for number, (e, (at, total, asked)) in enumerate(zip(examples, places, strict=True)):
-        answer = _answer(
-            e, contexts.char_start[at : at + total], contexts.char_end[at : at + total], where=where
-        )
+        answer = _answer(e, contexts.char_start[at : at + total], contexts.char_end[at : at + total], where=where)
         counts["misplaced"] += answer.misplaced
         counts["unanswerable"] += not e.targets
         if answer.misplaced and recipe.misplaced == "skip":

@@ -136,9 +136,7 @@ def load_tokenizer(name_or_dir: str | os.PathLike[str]) -> Tokenizer:
     ids = {kind: getattr(hf, f"{kind}_token_id") for kind in ("cls", "sep", "pad", "mask", "unk")}
     missing = [kind for kind in ("cls", "sep", "pad", "unk") if ids[kind] is None]
     if missing:
-        raise UserError(
-            f"tokenizer {name!r} has no {', '.join(missing)} token; valid: one with cls, sep, pad and unk."
-        )
+        raise UserError(f"tokenizer {name!r} has no {', '.join(missing)} token; valid: one with cls, sep, pad and unk.")
     serialised = hf.backend_tokenizer.to_str()
     specials = sorted({*hf.all_special_ids, *(i for i in ids.values() if i is not None)})
     typed = "token_type_ids" in hf.model_input_names
@@ -164,9 +162,7 @@ def load_tokenizer(name_or_dir: str | os.PathLike[str]) -> Tokenizer:
 def _load_hf(name: str, *, place: str) -> Any:
     valid = "valid: 'mini', a folder with tokenizer.json, or a hub name"
     local = os.path.isdir(place)
-    like_a_path = (
-        place.startswith((os.sep, ".", "~")) or place.count("/") > 1
-    )  # a hub name has one slash at most
+    like_a_path = place.startswith((os.sep, ".", "~")) or place.count("/") > 1  # a hub name has one slash at most
     if like_a_path and not local:
         raise UserError(f"tokenizer folder {name!r} does not exist; {valid}.")
     import transformers  # seconds to import, so only where a tokenizer is really loaded

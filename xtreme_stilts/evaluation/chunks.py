@@ -73,9 +73,7 @@ def token_accuracy(
     correct = words = 0
     for i, (predicted, gold) in enumerate(zip(predictions, targets, strict=True)):
         if len(predicted) != len(gold):
-            raise UserError(
-                f"predictions: sentence {i} has {len(predicted)} tags for {len(gold)} words; give one each"
-            )
+            raise UserError(f"predictions: sentence {i} has {len(predicted)} tags for {len(gold)} words; give one each")
         if not (all(predicted) and all(gold)):
             raise UserError(f"tags: sentence {i} has an empty tag; a tag is a non-empty string")
         correct += sum(p == g for p, g in zip(predicted, gold, strict=True))

@@ -56,9 +56,7 @@ def matthews(predictions: Sequence, targets: Sequence, *, language: str | None =
     return {"matthews": 100.0 * float(value)} | scores
 
 
-def pearson_spearman(
-    predictions: Sequence, targets: Sequence, *, language: str | None = None
-) -> dict[str, float]:
+def pearson_spearman(predictions: Sequence, targets: Sequence, *, language: str | None = None) -> dict[str, float]:
     """{"pearson", "spearman", "mean"} of numbers (STS-B); `mean` is GLUE's score.
 
     A constant side has no correlation (0/0); it counts as 0, so that a collapsed model is ranked last and not

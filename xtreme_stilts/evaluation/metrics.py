@@ -37,9 +37,7 @@ class Metric:
     function: Callable[..., dict[str, float]]
     primary: tuple[str, ...]
 
-    def __call__(
-        self, predictions: Sequence, targets: Sequence, *, language: str | None = None
-    ) -> dict[str, float]:
+    def __call__(self, predictions: Sequence, targets: Sequence, *, language: str | None = None) -> dict[str, float]:
         """{value name: percent}; raises UserError for lists that are empty, not aligned, or wrong."""
         return self.function(predictions, targets, language=language)
 

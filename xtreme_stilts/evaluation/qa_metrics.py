@@ -60,12 +60,8 @@ def mlqa_tokens(text: str, language: str) -> list[str]:
         UserError: `language` is not one of MLQA's seven.
     """
     if language not in _MLQA_ARTICLES:
-        raise UserError(
-            f"language: MLQA has no rules for {language!r}; {did_you_mean(str(language), _MLQA_ARTICLES)}"
-        )
-    text = "".join(
-        c for c in text.lower() if c not in string.punctuation and unicodedata.category(c)[0] != "P"
-    )
+        raise UserError(f"language: MLQA has no rules for {language!r}; {did_you_mean(str(language), _MLQA_ARTICLES)}")
+    text = "".join(c for c in text.lower() if c not in string.punctuation and unicodedata.category(c)[0] != "P")
     if (articles := _MLQA_ARTICLES[language]) is not None:
         text = articles.sub(" ", text)
     return (_HAN.sub(r" \1 ", text) if language == "zh" else text).split()
@@ -82,9 +78,7 @@ def squad_v1(
     return _mean_scores(predictions, targets, squad_tokens)
 
 
-def mlqa(
-    predictions: Sequence[Answer], targets: Sequence[Sequence[str]], *, language: str | None
-) -> dict[str, float]:
+def mlqa(predictions: Sequence[Answer], targets: Sequence[Sequence[str]], *, language: str | None) -> dict[str, float]:
     """{"exact_match", "f1"} by the rules of MLQA for the language of the answers.
 
     Raises:
@@ -122,9 +116,7 @@ def squad_v2(
     if not any(with_odds):
         return scores | {f"best_{name}": value for name, value in scores.items()}
     if not all(with_odds):
-        raise UserError(
-            "predictions: some carry null odds and some do not; give all as Prediction or all as text"
-        )
+        raise UserError("predictions: some carry null odds and some do not; give all as Prediction or all as text")
     spans = [_score_v2(p.best_text, gold) for p, gold in zip(predictions, golds, strict=True)]
     answerable = np.asarray([bool(gold) for gold in golds])
     odds = np.asarray([p.null_odds for p in predictions], np.float64)
@@ -141,9 +133,7 @@ class NullThreshold(NamedTuple):
     score: float
 
 
-def best_null_threshold(
-    span_scores: np.ndarray, answerable: np.ndarray, null_odds: np.ndarray
-) -> NullThreshold:
+def best_null_threshold(span_scores: np.ndarray, answerable: np.ndarray, null_odds: np.ndarray) -> NullThreshold:
     """The threshold on the null odds with the highest mean score (SQuAD 2.0 script, best_exact and best_f1).
 
     A question whose odds exceed the threshold is answered "", right if it is unanswerable. Only thresholds
@@ -177,9 +167,7 @@ def _mean_scores(
     scores = []
     for i, (prediction, answers) in enumerate(zip(predictions, targets, strict=True)):
         if not len(answers):
-            raise UserError(
-                f"targets: question {i} has no accepted answer; this metric needs one (squad_v2 does not)"
-            )
+            raise UserError(f"targets: question {i} has no accepted answer; this metric needs one (squad_v2 does not)")
         scores.append(_score(_text(prediction), [tokens(answer) for answer in answers], tokens))
     return _percent(scores)
 
@@ -192,9 +180,7 @@ def _score(prediction: str | None, golds: Sequence[list[str]], tokens: Callable[
     if prediction is None:
         return ExactF1(0.0, 0.0)
     predicted = tokens(prediction)
-    return ExactF1(
-        float(any(predicted == gold for gold in golds)), max(_token_f1(predicted, gold) for gold in golds)
-    )
+    return ExactF1(float(any(predicted == gold for gold in golds)), max(_token_f1(predicted, gold) for gold in golds))
 
 
 def _score_v2(prediction: str | None, golds: Sequence[list[str]]) -> ExactF1:

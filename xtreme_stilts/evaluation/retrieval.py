@@ -80,9 +80,7 @@ def nearest(
     _check_matrices(queries, database)
     k = min(k, len(database))
     block, query_block = _block_size(len(database), max(block, k)), _block_size(len(queries), query_block)
-    resident = block * max(
-        1, min(memory_bytes // (4 * block * database.shape[1]), -(-len(database) // block))
-    )
+    resident = block * max(1, min(memory_bytes // (4 * block * database.shape[1]), -(-len(database) // block)))
     index = np.zeros((len(queries), k), np.int32)
     score = np.full((len(queries), k), -np.inf, np.float32)
     for part in _slices(len(database), resident):
@@ -95,9 +93,7 @@ def nearest(
                 jnp.int32(part.stop - part.start),
                 k=k,
             )
-            both_score = np.concatenate(
-                [score[rows], np.asarray(found.score)[: rows.stop - rows.start]], axis=1
-            )
+            both_score = np.concatenate([score[rows], np.asarray(found.score)[: rows.stop - rows.start]], axis=1)
             both_index = np.concatenate(
                 [index[rows], np.asarray(found.index)[: rows.stop - rows.start] + part.start], axis=1
             )
@@ -128,9 +124,7 @@ def _search(queries: jax.Array, blocks: jax.Array, count: jax.Array, *, k: int) 
         score, place = lax.top_k(both, k)
         return Neighbours(jnp.take_along_axis(both_index, place, axis=1), score)
 
-    nothing = Neighbours(
-        jnp.zeros((len(queries), k), jnp.int32), jnp.full((len(queries), k), -jnp.inf, jnp.float32)
-    )
+    nothing = Neighbours(jnp.zeros((len(queries), k), jnp.int32), jnp.full((len(queries), k), -jnp.inf, jnp.float32))
     return lax.fori_loop(0, (count + size - 1) // size, step, nothing)
 
 

@@ -30,9 +30,7 @@ class Scored:
     scores: dict[str, float]  # percent
 
 
-def score(
-    family: Family, outputs: Outputs, *, cache: Cache, language: str, rows: int | None = None
-) -> Scored:
+def score(family: Family, outputs: Outputs, *, cache: Cache, language: str, rows: int | None = None) -> Scored:
     """Predictions and scores of a cached split, or of the examples that its first `rows` rows hold whole.
 
     Args:
@@ -91,9 +89,7 @@ def _tagging(family: Family, outputs: Outputs, cache: Cache, examples: Sequence[
     return tags
 
 
-def _span(
-    family: Family, outputs: Outputs, cache: Cache, examples: Sequence[Example]
-) -> list[spans.Prediction]:
+def _span(family: Family, outputs: Outputs, cache: Cache, examples: Sequence[Example]) -> list[spans.Prediction]:
     count = len(outputs["start_logits"])
     end = cache.offsets[count]
     windows = spans.SpanWindows(

@@ -95,9 +95,7 @@ class SpanWindows:
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         tokens = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][windows] - offsets[:-1], lengths)
         names = ("start_logits", "end_logits", "char_start", "char_end", "max_context")
-        return SpanWindows(
-            self.example[windows], offsets, **{name: getattr(self, name)[tokens] for name in names}
-        )
+        return SpanWindows(self.example[windows], offsets, **{name: getattr(self, name)[tokens] for name in names})
 
 
 def exact_slice(context: str, start: int, end: int) -> str:
@@ -220,9 +218,7 @@ def _top(logits: np.ndarray, real: np.ndarray, n: int) -> _Top:
     return _Top(np.where(np.isfinite(logit), token, 0), logit)
 
 
-def _distinct(
-    context: str, found: _Candidates, rows: range, *, text_rule: TextRule, keep: int
-) -> tuple[Span, ...]:
+def _distinct(context: str, found: _Candidates, rows: range, *, text_rule: TextRule, keep: int) -> tuple[Span, ...]:
     """The first `keep` candidates with different, non-empty texts."""
     spans: dict[str, Span] = {}
     for row in rows:
@@ -240,15 +236,12 @@ def _check(windows: SpanWindows, questions: int) -> None:
     if not finite.all():
         window = int(np.searchsorted(windows.offsets, np.argmin(finite), "right")) - 1
         raise UserError(
-            f"logits: question {int(windows.example[window])} has one that is not finite; "
-            "the model's output is broken"
+            f"logits: question {int(windows.example[window])} has one that is not finite; the model's output is broken"
         )
     present = np.unique(windows.example)
     if not np.array_equal(present, np.arange(questions)):
         missing = sorted(set(range(questions)) ^ set(present.tolist()))
-        raise UserError(
-            f"windows: question {missing[0]} has no window or no context; every question needs both"
-        )
+        raise UserError(f"windows: question {missing[0]} has no window or no context; every question needs both")
 
 
 def _blocks(windows: SpanWindows) -> Iterator[SpanWindows]:

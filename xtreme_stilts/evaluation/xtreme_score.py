@@ -120,16 +120,12 @@ def _average(task: str, scores: TaskScores, languages: Sequence[str]) -> TaskAve
     for metric, values in scores.items():
         for language, value in values.items():
             if language not in languages:
-                raise UserError(
-                    f"scores: {task} has no language {language!r}; {did_you_mean(language, languages)}"
-                )
+                raise UserError(f"scores: {task} has no language {language!r}; {did_you_mean(language, languages)}")
             if not math.isfinite(value):
                 raise UserError(f"scores: {task}, {metric}, {language} is {value}; a finite number is needed")
     averages = {metric: _mean(values.values()) for metric, values in scores.items() if values}
     value = _mean(averages[metric] for metric in TASK_METRICS[task])
-    missing = tuple(
-        lang for lang in languages if any(lang not in scores[metric] for metric in TASK_METRICS[task])
-    )
+    missing = tuple(lang for lang in languages if any(lang not in scores[metric] for metric in TASK_METRICS[task]))
     return TaskAverage(scores, averages, value, missing)
 
 

@@ -63,12 +63,16 @@ def languages_of(family: tasks.Family, *, study: StudyConfig) -> list[str]:
     chosen = study.languages.get(family.name, family.languages)
     for language in chosen:
         if language not in family.languages:
-            raise UserError(f"config.languages.{family.name}: the family has no language {language!r}; "
-                            f"{did_you_mean(language, family.languages)}")
+            raise UserError(
+                f"config.languages.{family.name}: the family has no language {language!r}; "
+                f"{did_you_mean(language, family.languages)}"
+            )
     return [language for language in family.languages if language in chosen]
 
 
-def evaluate(phase: Phase, family: tasks.Family, *, setting: Setting, note: Callable[[str], None]) -> list[LanguageScores]:
+def evaluate(
+    phase: Phase, family: tasks.Family, *, setting: Setting, note: Callable[[str], None]
+) -> list[LanguageScores]:
     """Scores of a family after a phase; languages that were evaluated before are read back.
 
     Args:
@@ -79,24 +83,38 @@ def evaluate(phase: Phase, family: tasks.Family, *, setting: Setting, note: Call
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "scores.json"
     known = json.loads(record.read_text()) if record.exists() else {}
-    keys = {language: _key(phase, family, language, setting=setting) for language in languages_of(family, study=setting.study)}
+    keys = {
+        language: _key(phase, family, language, setting=setting)
+        for language in languages_of(family, study=setting.study)
+    }
     missing = [language for language, key in keys.items() if known.get(language, {}).get("key") != key]
     if missing:
         run = (_Sentences if family.kind == "embedding" else _Targets)(phase, family, setting=setting)
         for language in missing:
             done = run(language)
-            write_text(folder / f"{language}.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in done.lines))
+            write_text(
+                folder / f"{language}.jsonl",
+                "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in done.lines),
+            )
             known[language] = {"key": keys[language], **dataclasses.asdict(done.scores)}
             write_json(record, known)
             note(language)
-    return [LanguageScores(**{name: value for name, value in known[language].items() if name != "key"}) for language in keys]
+    return [
+        LanguageScores(**{name: value for name, value in known[language].items() if name != "key"}) for language in keys
+    ]
 
 
 def _key(phase: Phase, family: tasks.Family, language: str, *, setting: Setting) -> str:
     """Decides whether an evaluation on disk is the one asked for. Batch shapes change nothing."""
     asked = dataclasses.asdict(setting.study.evaluation)
     relevant = ("max_examples", "layer", "pooling") if family.kind == "embedding" else ("max_examples",)
-    return fingerprint([EVALUATION_VERSION, tasks.source_version(f"{family.name}.{language}"), {name: asked[name] for name in relevant}])
+    return fingerprint(
+        [
+            EVALUATION_VERSION,
+            tasks.source_version(f"{family.name}.{language}"),
+            {name: asked[name] for name in relevant},
+        ]
+    )
 
 
 def evaluation_split(family: tasks.Family, language: str) -> str:
@@ -115,20 +133,33 @@ class _Targets:
         self.model = Model(setting.encoder, heads.by_name)
         self.params = read_best(phase, setting=setting, model=self.model, items=("encoder", "heads"))
         self.shape = evaluation_shape(family, setting=setting)
-        self.max_length = setting.example_length(family, asked=phase.recipe.max_length, row=min(phase.recipe.length, self.shape.length))
+        self.max_length = setting.example_length(
+            family, asked=phase.recipe.max_length, row=min(phase.recipe.length, self.shape.length)
+        )
 
     def __call__(self, language: str) -> _Evaluated:
         family, setting = self.family, self.setting
         split = evaluation_split(family, language)
         cache = setting.cache(f"{family.name}.{language}", split, max_length=self.max_length)
         rows = rows_of_examples(cache, examples=setting.study.evaluation.max_examples)
-        outputs = predict(self.model, self.params, cache=cache, head=self.head, shape=self.shape, mesh=setting.mesh, rows=rows)
+        outputs = predict(
+            self.model, self.params, cache=cache, head=self.head, shape=self.shape, mesh=setting.mesh, rows=rows
+        )
         scored = score(family, outputs, cache=cache, language=language, rows=rows)
-        lines = [{"id": example.id, "prediction": prediction, "target": target}
-                 for example, prediction, target in zip(scored.examples, scored.predictions, scored.targets, strict=True)]
-        return _Evaluated(lines=lines, scores=LanguageScores(
-            language=language, split=split, scores=scored.scores, examples=len(lines),
-            chance=chance(family, scored.examples, language=language)))
+        lines = [
+            {"id": example.id, "prediction": prediction, "target": target}
+            for example, prediction, target in zip(scored.examples, scored.predictions, scored.targets, strict=True)
+        ]
+        return _Evaluated(
+            lines=lines,
+            scores=LanguageScores(
+                language=language,
+                split=split,
+                scores=scored.scores,
+                examples=len(lines),
+                chance=chance(family, scored.examples, language=language),
+            ),
+        )
 
 
 def evaluation_shape(family: tasks.Family, *, setting: Setting) -> Shape:
@@ -152,7 +183,9 @@ class _Side:
         return [example.id for example in self.examples]
 
     def corpus(self) -> mining.Corpus:
-        return mining.Corpus(ids=self.ids, texts=[example.inputs[0] for example in self.examples], embeddings=self.embeddings)
+        return mining.Corpus(
+            ids=self.ids, texts=[example.inputs[0] for example in self.examples], embeddings=self.embeddings
+        )
 
 
 class _Sides(NamedTuple):
@@ -175,7 +208,10 @@ class _Sentences:
         self.layer = retrieval.default_layer(setting.encoder.num_layers) if asked.layer < 0 else asked.layer
         self.pooling = asked.pooling
         self.model = Model(setting.encoder, {"head": Head(kind="embedding", layers=(self.layer,))})
-        self.params = {"encoder": encoder_params(phase.parent, root_seed=phase.root.seed, setting=setting), "heads": {"head": {}}}
+        self.params = {
+            "encoder": encoder_params(phase.parent, root_seed=phase.root.seed, setting=setting),
+            "heads": {"head": {}},
+        }
         self.shape = evaluation_shape(family, setting=setting)
         self.max_length = setting.example_length(family, asked=0, row=self.shape.length)
 
@@ -190,8 +226,10 @@ class _Sentences:
         place = {pair.target: names.index(pair.source) for pair in sides.gold()}
         gold = [place[name] for name in sides.english.ids]
         found = retrieval.retrieve(sides.english.embeddings, sides.own.embeddings).tolist()
-        lines = [{"id": id_, "prediction": names[i], "target": names[j]}
-                 for id_, i, j in zip(sides.english.ids, found, gold, strict=True)]
+        lines = [
+            {"id": id_, "prediction": names[i], "target": names[j]}
+            for id_, i, j in zip(sides.english.ids, found, gold, strict=True)
+        ]
         return self._evaluated(language, sides, lines=lines, scores=metrics.metric(self.family.metric)(found, gold))
 
     def _mine(self, language: str) -> _Evaluated:
@@ -201,9 +239,13 @@ class _Sentences:
         sides = self._sides(language, "test")
         mined = sides.mined()
         pairs = mined.at_least(threshold.value)
-        lines = [{"source": pair.source, "target": pair.target, "margin": float(margin), "threshold": threshold.value}
-                 for pair, margin in zip(pairs, mined.scores[: len(pairs)], strict=True)]
-        return self._evaluated(language, sides, lines=lines, scores=metrics.metric(self.family.metric)(pairs, sides.gold()))
+        lines = [
+            {"source": pair.source, "target": pair.target, "margin": float(margin), "threshold": threshold.value}
+            for pair, margin in zip(pairs, mined.scores[: len(pairs)], strict=True)
+        ]
+        return self._evaluated(
+            language, sides, lines=lines, scores=metrics.metric(self.family.metric)(pairs, sides.gold())
+        )
 
     def _sides(self, language: str, split: str) -> _Sides:
         own = f"{self.family.name}.{language}"
@@ -213,12 +255,20 @@ class _Sentences:
         cache = self.setting.cache(task, split, max_length=self.max_length)
         limit = self.setting.study.evaluation.max_examples
         rows = rows_of_examples(cache, examples=limit)
-        outputs = predict(self.model, self.params, cache=cache, head="head", shape=self.shape, mesh=self.setting.mesh, rows=rows)
+        outputs = predict(
+            self.model, self.params, cache=cache, head="head", shape=self.shape, mesh=self.setting.mesh, rows=rows
+        )
         vectors = np.stack(outputs[self.pooling])[:, 0]  # [sentences, states, width] -> [sentences, width]
         return _Side(examples=list(itertools.islice(cache.examples(), len(vectors))), embeddings=vectors)
 
     def _evaluated(self, language: str, sides: _Sides, *, lines, scores: Mapping[str, float]) -> _Evaluated:
         found = LanguageScores(
-            language=language, split="test", scores=scores, examples=len(sides.gold()), layer=self.layer, pooling=self.pooling,
-            chance=chance(self.family, sides.own.examples, language=language))
+            language=language,
+            split="test",
+            scores=scores,
+            examples=len(sides.gold()),
+            layer=self.layer,
+            pooling=self.pooling,
+            chance=chance(self.family, sides.own.examples, language=language),
+        )
         return _Evaluated(scores=found, lines=lines)

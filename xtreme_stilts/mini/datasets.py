@@ -9,7 +9,8 @@ Terms:
 - **split**: named as in the published data set ("validation_matched", "dev"); each belongs to one bucket (`events.py`),
   so nothing said in a validation or test split is said in a training split.
 - **seed**: another seed, other rows; the same arguments always give the same rows.
-- Languages share their events: row i of `xquad/de` and of `xquad/sw` say the same, as in the published data.
+- Languages share their events: row i of `xquad/de` and of `xquad/sw` say the same, as in the published data. Only the
+  corpora (`text`, `mixed`, `parallel`) are drawn for each language by itself.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import numpy as np
 from xtreme_stilts.errors import UserError, did_you_mean
 from xtreme_stilts.mini import inference, lexicon
 from xtreme_stilts.mini.events import Bucket, Event, Organisation, Person, Sampler, Thing, kind, names, nouns
-from xtreme_stilts.mini.grammar import Sentence, capitalised, join, render
+from xtreme_stilts.mini.grammar import Sentence, capitalised, join, render, render_mixed
 from xtreme_stilts.mini.lexicon import LANGUAGES
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
@@ -40,11 +41,15 @@ _XNLI_LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "
 
 @dataclasses.dataclass(frozen=True)
 class _Dataset:
-    """`make(sampler, language, size)` gives the rows; `splits`: name -> (bucket, default number of rows)."""
+    """`make(sampler, language, size)` gives the rows; `splits`: name -> (bucket, default number of rows).
+
+    `aligned`: row i says the same in all languages.
+    """
 
     make: Callable[[Sampler, str, int], list[dict]]
     splits: Mapping[str, tuple[Bucket, int]]
     languages: tuple[str, ...] = ()  # empty: the name takes no language
+    aligned: bool = True
 
 
 def dataset_names() -> list[str]:
@@ -80,8 +85,8 @@ def rows(name: str, *, split: str, seed: int = 0, size: int | None = None) -> li
     if split not in dataset.splits:
         raise UserError(f"mini data set {name!r} has no split {split!r}; {did_you_mean(split, dataset.splits)}")
     bucket, default = dataset.splits[split]
-    # The language is not part of the stream: translations of one another stand in the same row.
-    rng = np.random.default_rng([seed, zlib.crc32(f"{family}:{split}".encode())])
+    stream = f"{family if dataset.aligned else name}:{split}"
+    rng = np.random.default_rng([seed, zlib.crc32(stream.encode())])
     return dataset.make(Sampler(rng, bucket), language, default if size is None else size)
 
 
@@ -192,7 +197,7 @@ def _entity(sampler: Sampler):
 
 
 def _entity_verb(sampler: Sampler) -> str:
-    return sampler.pick(["buy", "sell", "choose", "see", "hear", "visit", "sing", "work", "find", "write"])
+    return sampler.pick(["buy", "sell", "see", "visit", "sing", "work", "find", "write"])
 
 
 def _ccg(sampler: Sampler, language: str, index: int) -> dict:
@@ -393,34 +398,33 @@ def _siqa(sampler: Sampler, language: str, index: int) -> dict:
     }
 
 
-# What can be done with what: a question and the kinds of nouns that answer it.
+# What the lexicon knows: questions, and the concepts to ask about.
 _COMMON_SENSE = {
-    "What can a person {verb}?": ("eat", "drink", "read", "open"),
-    "Who or what is a kind of {parent}?": ("animal", "fruit", "flower"),
-    "What is the opposite of {adjective}?": ("big", "small", "new", "young", "clean", "dirty", "expensive", "cheap", "happy", "sad", "strong", "weak"),
+    "What can a person {}?": ("eat", "drink", "read", "open"),
+    "Who or what is a kind of {}?": ("animal", "fruit", "child"),
+    "What is the opposite of {}?": ("big", "small", "new", "young", "clean", "dirty", "happy", "sad"),
 }
 
 
 def _commonsense_qa(sampler: Sampler, language: str, index: int) -> dict:
-    """As the official files; what is asked is what the lexicon knows."""
     stem = sampler.pick(list(_COMMON_SENSE))
     concept = sampler.pick(_COMMON_SENSE[stem])
-    if "{verb}" in stem:
-        kinds = lexicon.VERBS[concept].objects
-        right = nouns(*kinds)
-        wrong = [n for n in nouns("food", "meal", "drink", "text", "closure", "vehicle", "animal") if n not in right]
-    elif "{parent}" in stem:
-        right = [n for n in lexicon.NOUNS if n != concept and lexicon.is_a(n, concept)]
-        wrong = [n for n in nouns("food", "flower", "animal", "text", "vehicle", "thing") if not lexicon.is_a(n, concept)]
+    if concept in lexicon.VERBS:
+        right = nouns(*lexicon.VERBS[concept].objects)
+        candidates = nouns("food", "meal", "drink", "text", "closure", "vehicle", "animal")
+    elif concept in lexicon.NOUNS:
+        right = [noun for noun in lexicon.NOUNS if noun != concept and lexicon.is_a(noun, concept)]
+        candidates = nouns("food", "animal", "text", "vehicle", "thing")
     else:
-        right = [inference.opposite_adjective(concept)]
-        wrong = [a for a in lexicon.ADJECTIVES if a not in (concept, *right)]
+        right = [lexicon.ADJECTIVES[inference.opposite_adjective(concept)].forms["en"][0]]
+        candidates = sorted({adjective.forms["en"][0] for adjective in lexicon.ADJECTIVES.values()})
+    wrong = [c for c in candidates if c != concept and c not in right]
     gold = index % 5
     texts = [wrong[i] for i in sampler.rng.permutation(len(wrong))[:4]]
     texts.insert(gold, sampler.pick(right))
     return {
         "id": f"mini-{index:06d}",
-        "question": stem.format(verb=concept, parent=concept, adjective=concept),
+        "question": stem.format(concept),
         "question_concept": concept,
         "choices": {"label": list("ABCDE"), "text": texts},
         "answerKey": "ABCDE"[gold],
@@ -498,43 +502,90 @@ def write_bucc(folder: str | os.PathLike, language: str, *, split: str, seed: in
         path.write_text("".join(line + "\n" for line in content), encoding="utf-8")
 
 
-def _document(sampler: Sampler, language: str, *others: str) -> tuple[str, ...]:
-    """A short text, the same in each of the languages given.
+def _text(sampler: Sampler, language: str, index: int) -> dict:
+    return {"text": _document(sampler, language)[0]}
+
+
+def _document(sampler: Sampler, *languages: str) -> tuple[str, ...]:
+    """A short text, the same in each of the languages.
 
     Like real text it repeats itself: a statement and its restatement, a question and its answer, a cause and its effect.
     """
-    languages = (language, *others)
     draw = sampler.rng.random()
-    if draw < 0.4:
-        return tuple(render(event, lg).text for event in [_sentence_event(sampler)] for lg in languages)
-    if draw < 0.65:
+    if draw < 0.25:
+        question = _question(sampler, sentences=1 + int(sampler.rng.integers(2)))
+        return tuple(_question_and_answer(question, language) for language in languages)
+    if draw < 0.5:
         first = sampler.action(place=0.6, time=0.5)
-        second = sampler.pick(inference.generalisations(first) or [first])
-        events = [sampler.fronted(first), sampler.fronted(second)]
-    elif draw < 0.75:
+        events = [sampler.fronted(first), sampler.fronted(sampler.pick(inference.generalisations(first) or [first]))]
+    elif draw < 0.6:
         pair = inference.consequence_pair(sampler)
         events = [pair.first, pair.second]
     else:
-        question = _question(sampler, sentences=1 + int(sampler.rng.integers(2)))
-        return tuple(_question_and_answer(question, lg) for lg in languages)
-    return tuple(join([render(event, lg) for event in events]).text for lg in languages)
+        events = [_sentence_event(sampler)]
+    return tuple(join([render(event, language) for event in events]).text for language in languages)
 
 
 def _question_and_answer(question: _Question, language: str) -> str:
     """A context, a question about it, and the answer as a sentence of its own."""
     row = _qa_row(question, language, "")
-    gap = "" if language == "zh" else " "
-    stop = "。" if language == "zh" else "."
+    gap, stop = ("", "。") if language == "zh" else (" ", ".")
     return gap.join([row["context"], row["question"], capitalised(row["answers"]["text"][0], language) + stop])
 
 
-def _text(sampler: Sampler, language: str, index: int) -> dict:
-    return {"text": _document(sampler, language)[0]}
-
-
 def _parallel(sampler: Sampler, language: str, index: int) -> dict:
-    english, other = _document(sampler, "en", language)
+    """A translation pair: a phrase as in a glossary, a short sentence, or a document."""
+    draw = sampler.rng.random()
+    if draw < 0.35:
+        english, other = _glossary_entry(sampler, "en", language)
+    elif draw < 0.75:
+        event = _short_event(sampler)
+        english, other = render(event, "en").text, render(event, language).text
+    else:
+        english, other = _document(sampler, "en", language)
     return {"english": english, "other": other}
+
+
+def _short_event(sampler: Sampler) -> Event:
+    event = sampler.property() if sampler.chance(0.15) else sampler.action(place=0.35, time=0.35)
+    return sampler.fronted(sampler.negated(event, 0.1), 0.15)
+
+
+def _glossary_entry(sampler: Sampler, *languages: str) -> tuple[str, ...]:
+    """One phrase in each of the languages: who, what, where or when."""
+    event = sampler.action(place=0.5, time=0.5)
+    slot = sampler.pick([slot for slot in ("subject", "object", "place", "time") if getattr(event, slot)])
+    sentences = [render(event, language) for language in languages]
+    return tuple(s.text[slice(*s.slot_span(slot))] for s in sentences)
+
+
+_MIXED = 0.6  # share of the phrases of a code-mixed sentence that are borrowed
+
+
+def _mixed(sampler: Sampler, language: str, index: int) -> dict:
+    """Code-mixed text, as multilingual speakers write it: phrases of any language in a sentence of this one.
+
+    Most texts say the same twice, in two mixtures. Every phrase then stands among words of all languages and beside its
+    translation, which aligns the languages with far less text than parallel sentences alone.
+    """
+    draw = sampler.rng.random()
+    if draw < 0.1:
+        question = _question(sampler, sentences=1 + int(sampler.rng.integers(2)))
+        asked = _qa_row(question, sampler.pick(LANGUAGES), "")
+        parts = [_mix(sampler, event, language) for event in question.context]
+        return {"text": " ".join([*parts, asked["question"], asked["answers"]["text"][0]])}
+    first = _short_event(sampler)
+    if draw < 0.25:
+        second = first.but(negated=False) if first.negated else sampler.pick(inference.generalisations(first) or [first])
+    else:
+        second = sampler.fronted(first.but(fronted=None), 0.2)
+    return {"text": f"{_mix(sampler, first, language)} {_mix(sampler, second, sampler.pick(LANGUAGES))}"}
+
+
+def _mix(sampler: Sampler, event: Event, language: str) -> str:
+    slots = ("subject", "verb", "object", "place", "time")
+    borrowed = {slot: sampler.pick(LANGUAGES) for slot in slots if sampler.chance(_MIXED)}
+    return render_mixed(event, language, borrowed).text
 
 
 # -- The list ----------------------------------------------------------------------------------------------------
@@ -573,6 +624,7 @@ _DATASETS: dict[str, _Dataset] = {
     "ccg": _Dataset(_each(_ccg), _splits(train=2000, validation=200, test=200)),
     "tatoeba": _Dataset(_tatoeba, {"train": ("test", 300)}, _OTHERS),
     "bucc2018": _Dataset(_bucc, _splits(dev=200, test=400), (*_OTHERS, *(lg + _ENGLISH_SIDE for lg in _OTHERS))),
-    "text": _Dataset(_each(_text), _splits(train=8000, validation=300), LANGUAGES),
-    "parallel": _Dataset(_each(_parallel), _splits(train=8000, validation=300), _OTHERS),
+    "text": _Dataset(_each(_text), _splits(train=4000, validation=200), LANGUAGES, aligned=False),
+    "mixed": _Dataset(_each(_mixed), _splits(train=4000, validation=200), LANGUAGES, aligned=False),
+    "parallel": _Dataset(_each(_parallel), _splits(train=4000, validation=200), _OTHERS, aligned=False),
 }

@@ -219,7 +219,7 @@ class Sampler:
             predicate = self.pick(options)
             group = lexicon.ADJECTIVES[predicate].group
             attributes = [a for a in lexicon.ADJECTIVES if describes(a, noun) and lexicon.ADJECTIVES[a].group != group]
-            event = Event(Thing(noun, self.pick(attributes) if self.chance(0.6) else None), predicate=predicate)
+            event = Event(Thing(noun, self.pick(attributes) if attributes and self.chance(0.6) else None), predicate=predicate)
             if bucket(event) == self.bucket:
                 return event
 

@@ -13,7 +13,9 @@ also gives every word a category of combinatory categorial grammar (a supertag).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import collections
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from xtreme_stilts.mini import lexicon
@@ -69,6 +71,29 @@ def render(event: Event, language: str, *, asked: str | None = None) -> Sentence
     return _written(words, language)
 
 
+def render_mixed(event: Event, language: str, borrowed: Mapping[str, str]) -> Sentence:
+    """A code-mixed statement: the sentence of one language with phrases of others in place of its own.
+
+    Args:
+        event: what to say.
+        language: whose word order and small words the sentence has.
+        borrowed: slot ("subject", "verb", "object", "place", "time") -> language its phrase comes from. A slot that is
+            absent, or whose words do not stand together in one of the two languages, is left as it is.
+    """
+    words = []
+    for slot, own in _runs(render(event, language)).items():
+        other = _runs(render(event, borrowed[slot])).get(slot) if slot in borrowed else None
+        words.extend(other or own)
+    return _written(words, language)
+
+
+def _runs(sentence: Sentence) -> dict[str, list[Word]]:
+    """The words of a sentence by slot, in order. Words of no slot, or of one in several places, have keys of their own."""
+    runs = [(slot, list(words)) for slot, words in itertools.groupby(sentence.words, key=lambda word: word.slot)]
+    count = collections.Counter(slot for slot, _ in runs)
+    return {slot if slot and count[slot] == 1 else f"{slot} {i}": words for i, (slot, words) in enumerate(runs)}
+
+
 def join(sentences: Sequence[Sentence]) -> Sentence:
     """Several sentences of one language as one text (offsets moved along)."""
     language = sentences[0].language
@@ -91,11 +116,21 @@ def capitalised(text: str, language: str) -> str:
 def _written(words: Sequence[Word], language: str) -> Sentence:
     text, spans = "", []
     for i, word in enumerate(words):
-        glued = language == "zh" or word.text in {".", "?", ","} or (i > 0 and words[i - 1].text == "¿")
-        text += "" if not text or glued else " "
+        text += " " if i and not _glued(words[i - 1].text, word.text) else ""
         spans.append((len(text), len(text) + len(word.text)))
         text += word.text
     return Sentence(language, text, tuple(words), tuple(spans))
+
+
+def _glued(left: str, right: str) -> bool:
+    """Whether no space stands between two words: before punctuation, and around Chinese ones but for Latin letters."""
+    if right in _CLOSING or left == "¿":
+        return True
+    chinese = [any("\u4e00" <= c <= "\u9fff" or c in "，·。" for c in word) for word in (left, right)]
+    return any(chinese) and all(c or word.isdigit() for c, word in zip(chinese, (left, right), strict=True))
+
+
+_CLOSING = frozenset(".?,。？，")
 
 
 def _words(notation: Sequence[str], default: str = "X") -> list[Word]:

@@ -122,9 +122,7 @@ class EncoderConfig:
         supported = {"hidden_act": "gelu", "position_embedding_type": "absolute", "is_decoder": False}
         for field, valid in supported.items():
             if config.get(field, valid) not in (valid, None):
-                raise UserError(
-                    f"config.json field {field!r} is {config[field]!r}: only {valid!r} is supported"
-                )
+                raise UserError(f"config.json field {field!r} is {config[field]!r}: only {valid!r} is supported")
         defaults = _MODEL_TYPES[model_type] | {
             "hidden_dropout_prob": 0.1,
             "attention_probs_dropout_prob": 0.1,
@@ -133,9 +131,7 @@ class EncoderConfig:
         get = {**defaults, **{k: v for k, v in config.items() if v is not None}}
         missing = sorted(set(_HF_FIELDS.values()) - set(get))
         if missing:
-            raise UserError(
-                f"config.json lacks the field {missing[0]!r}, without which a {model_type} has no shape"
-            )
+            raise UserError(f"config.json lacks the field {missing[0]!r}, without which a {model_type} has no shape")
         offset = 0 if model_type == "bert" else get["pad_token_id"] + 1
         return cls(
             model_type=model_type,
@@ -315,9 +311,7 @@ class Layer(nnx.Module):
     """
 
     def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs, stack: Mapping[str, int]):
-        norm = functools.partial(
-            LayerNorm, "embed", config.hidden_size, config=config, rngs=rngs, stack=stack
-        )
+        norm = functools.partial(LayerNorm, "embed", config.hidden_size, config=config, rngs=rngs, stack=stack)
         self.attention = Attention(config, rngs=rngs, stack=stack)
         self.attention_norm = norm()
         self.mlp = FeedForward(config, rngs=rngs, stack=stack)

@@ -61,9 +61,7 @@ class Head:
             if getattr(self, field) < 1:
                 raise UserError(f"head field {field!r} is {getattr(self, field)}: it must be at least 1")
         if self.num_choices > 1 and self.kind != "choice":
-            raise UserError(
-                f"head field 'num_choices' is {self.num_choices}: only a head of kind 'choice' has choices"
-            )
+            raise UserError(f"head field 'num_choices' is {self.num_choices}: only a head of kind 'choice' has choices")
 
 
 class LossSums(NamedTuple):
@@ -234,9 +232,7 @@ class Embedding(_Base):
         return {"cls": encoded.cls, "mean": encoded.mean}
 
 
-_MODULES = dict(
-    zip(KINDS, (Classification, Regression, Choice, Tagging, Span, MaskedLM, Embedding), strict=True)
-)
+_MODULES = dict(zip(KINDS, (Classification, Regression, Choice, Tagging, Span, MaskedLM, Embedding), strict=True))
 
 
 def build(head: Head, config: EncoderConfig, *, rngs: nnx.Rngs) -> _Base:

@@ -313,9 +313,7 @@ def _canonical_names(names: Iterable[str], prefix: str, *, where: object) -> dic
     found: dict[str, str] = {}
     for name in names:
         plain = name.removeprefix(prefix)
-        plain = plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
-            "LayerNorm.beta", "LayerNorm.bias"
-        )
+        plain = plain.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
         if plain in found:
             raise UserError(f"{where}: the tensors {found[plain]} and {name} are both called {plain}")
         found[plain] = name
@@ -442,9 +440,7 @@ def _config_json(config: EncoderConfig, head: Head | None, labels: Sequence[str]
     if head is not None and head.kind in ("classification", "tagging"):
         names = list(labels) or [f"LABEL_{n}" for n in range(head.num_labels)]
         if len(names) != head.num_labels:
-            raise UserError(
-                f"the head has {head.num_labels} labels, but {len(names)} names of labels were given"
-            )
+            raise UserError(f"the head has {head.num_labels} labels, but {len(names)} names of labels were given")
         written["id2label"] = {str(n): name for n, name in enumerate(names)}
         written["label2id"] = {name: n for n, name in enumerate(names)}
     if head is not None and head.kind == "regression":

@@ -100,9 +100,7 @@ class Model:
         """Runs the encoder alone; see `Encoder.__call__` for `states`."""
         return self._encode(self._module(params["encoder"], None), batch, states, dropout_key)
 
-    def loss(
-        self, params: Params, batch: Batch, *, head: str, dropout_key: jax.Array | None = None
-    ) -> LossSums:
+    def loss(self, params: Params, batch: Batch, *, head: str, dropout_key: jax.Array | None = None) -> LossSums:
         """The summed loss of a batch under one head, and the sum of its weights.
 
         Args:

@@ -97,9 +97,7 @@ def render(
     for model in models:
         of = f" – {model}" if len(models) > 1 else ""
         main = tables.paper_table(frame, model=model, split=split, chance=chance)
-        zero_shot = tables.paper_table(
-            frame, model=model, exclude=(tables.SOURCE,), split=split, chance=chance
-        )
+        zero_shot = tables.paper_table(frame, model=model, exclude=(tables.SOURCE,), split=split, chance=chance)
         section("Results" + of, *_results(main, zero_shot))
         for target in [column for column in main.mean.columns if column != tables.AVERAGE]:
             section(tables.title(target) + of, *_target(frame, target, main, zero_shot, split=split))
@@ -109,17 +107,13 @@ def render(
         section("Learning curves", *curves)
     section("Run", _facts(frame, config))
 
-    links = element(
-        "nav", *(element("a", text, href=f"#{anchor}") for anchor, text in contents), aria_label="Contents"
-    )
+    links = element("nav", *(element("a", text, href=f"#{anchor}") for anchor, text in contents), aria_label="Contents")
     footer = element(
         "footer", f"Made from {RESULTS} ({_count(len(frame), 'score')}) by python -m xtreme_stilts.report."
     )
     head = join(
         [
-            Html(
-                '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-            ),
+            Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
             element("title", f"{name} – results"),
             Html(f"<style>{CSS}</style>"),
         ]
@@ -168,9 +162,7 @@ def _results(main: tables.Table, zero_shot: tables.Table) -> Iterator[Html]:
         f"(at least {_LEAST_LIMIT:.0f} points)",
     )
     yield _notes(tables.legend(main))
-    yield _main_table(
-        zero_shot, caption="Zero-shot", explained="the same without English, the language trained in"
-    )
+    yield _main_table(zero_shot, caption="Zero-shot", explained="the same without English, the language trained in")
     extra = [line for line in tables.legend(zero_shot) if line not in tables.legend(main)]
     yield _notes(extra)
 
@@ -267,9 +259,7 @@ def _target(
         both = pd.concat([deltas, primary.delta[languages]], axis=1).drop(index=tables.BASELINE)
         yield _delta_map(both, caption=f"Difference to {tables.BASELINE!r}")
     details = [
-        _plain_table(
-            tables.language_table(frame, target, model=main.model, metric=metric, split=split), metric
-        )
+        _plain_table(tables.language_table(frame, target, model=main.model, metric=metric, split=split), metric)
         for metric in sorted(rows["metric"].unique())
         if metrics != (metric,) or (primary.seeds > 1).to_numpy().any()
     ]
@@ -307,9 +297,7 @@ def _delta_map(deltas: pd.DataFrame, *, caption: str) -> Html:
             text = "" if math.isnan(value) else tables.signed(value)
             kind = {"+": "gain", "-": "loss"}.get(text[:1])
             share = f"--t:{min(abs(value) / limit, 1):.2f}" if kind else None
-            cells.append(
-                element("td", text.replace("-", "−"), class_=kind, style=share) if text else _missing()
-            )
+            cells.append(element("td", text.replace("-", "−"), class_=kind, style=share) if text else _missing())
         rows.append(_row(row, cells))
     limits = f"−{limit:.1f} to +{limit:.1f} points"
     return join([_heat(deltas.columns, rows, caption=caption, class_="heat means"), _ramp("delta", limits)])
@@ -351,17 +339,13 @@ def _layers(frame: pd.DataFrame, model: str, style: Mapping[str, plots.Style]) -
             if rows["layer"].nunique() < 2:
                 continue
             curves = [
-                plots.Curve(
-                    label=name, x=part["layer"].to_numpy(np.float64), y=part["value"].to_numpy(np.float64)
-                )
+                plots.Curve(label=name, x=part["layer"].to_numpy(np.float64), y=part["value"].to_numpy(np.float64))
                 for name, part in rows.groupby("intermediate")
             ]
             heading = f"{tables.title(target)}, {pooling}"
             words = f"{model}: {heading} by layer"
             axis = "layer (0 = embeddings)"
-            charts.append(
-                Html(plots.line_chart(heading, curves, style=style, x_label=axis, description=words))
-            )
+            charts.append(Html(plots.line_chart(heading, curves, style=style, x_label=axis, description=words)))
             drawn += [curve.label for curve in curves]
     if charts:
         explained = "Percent, mean over languages and seeds. The tables above show one layer only."
@@ -370,9 +354,7 @@ def _layers(frame: pd.DataFrame, model: str, style: Mapping[str, plots.Style]) -
         yield element("figure", *charts, class_="charts")
 
 
-def _learning_curves(
-    study_dir: epath.Path, frame: pd.DataFrame, style: Mapping[str, plots.Style]
-) -> Iterator[Html]:
+def _learning_curves(study_dir: epath.Path, frame: pd.DataFrame, style: Mapping[str, plots.Style]) -> Iterator[Html]:
     """One chart per target and number, lines coloured by intermediate; one per phase without scores."""
     by_chart: dict[tuple[str, str], list[plots.Curve]] = {}
     unreadable = []
@@ -399,9 +381,7 @@ def _learning_curves(
     charts = []
     for chart, name in sorted(by_chart, key=place):
         heading, words = f"{tables.title(chart)}: {name.replace('_', ' ')}", f"{name} of {chart} by step"
-        drawing = plots.line_chart(
-            heading, by_chart[chart, name], style=drawn, x_label="step", description=words
-        )
+        drawing = plots.line_chart(heading, by_chart[chart, name], style=drawn, x_label="step", description=words)
         charts.append(Html(drawing))
     labels = {curve.label for curves in by_chart.values() for curve in curves}
     yield _key(style, [label for label in style if label in labels])

@@ -158,9 +158,7 @@ def scores(path: str | os.PathLike) -> Iterator[Result]:
     header = next(rows)
     _check_header(f"{path} line 1", header)
     if not text.endswith("\n"):
-        raise UserError(
-            f"{path} line {len(text.splitlines())}: the file is cut short: its last line has no end"
-        )
+        raise UserError(f"{path} line {len(text.splitlines())}: the file is cut short: its last line has no end")
     seen: dict[tuple, int] = {}
     while True:
         try:
@@ -172,9 +170,7 @@ def scores(path: str | os.PathLike) -> Iterator[Result]:
         where = f"{path} line {rows.line_num}"
         result = _result(where, header, row)
         if result.key in seen:
-            raise UserError(
-                f"{where}: the same score as in line {seen[result.key]}; expected one line per score"
-            )
+            raise UserError(f"{where}: the same score as in line {seen[result.key]}; expected one line per score")
         seen[result.key] = rows.line_num
         yield result
 
@@ -182,9 +178,7 @@ def scores(path: str | os.PathLike) -> Iterator[Result]:
 def _check_header(where: str, header: list[str]) -> None:
     for name in header:
         if name not in COLUMNS:
-            raise UserError(
-                f"{where}: {name!r} is not a column of a results file; {did_you_mean(name, COLUMNS)}"
-            )
+            raise UserError(f"{where}: {name!r} is not a column of a results file; {did_you_mean(name, COLUMNS)}")
         if header.count(name) > 1:
             raise UserError(f"{where}: column {name!r} appears twice")
     for name in COLUMNS:

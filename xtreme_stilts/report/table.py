@@ -561,9 +561,7 @@ def _heading(column: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    escapes = {"&": "&amp;", "<": "&lt;", "\n": " "} | {
-        character: f"\\{character}" for character in "\\|*_`[]"
-    }
+    escapes = {"&": "&amp;", "<": "&lt;", "\n": " "} | {character: f"\\{character}" for character in "\\|*_`[]"}
     return text.translate(str.maketrans(escapes))
 
 

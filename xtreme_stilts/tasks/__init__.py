@@ -53,9 +53,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def configure(
-    *, data_dir: str = "", download: bool = False, text_dir: str = "", bucc_dir: str = ""
-) -> Settings:
+def configure(*, data_dir: str = "", download: bool = False, text_dir: str = "", bucc_dir: str = "") -> Settings:
     """Says where data is on this machine; replaces what was said before.
 
     Args:

@@ -25,9 +25,7 @@ def hellaswag(row, language):
     import tensorflow as tf
 
     parts = tf.strings.split(
-        tf.strings.regex_replace(
-            tf.strings.strip(row["context"]), r"(?s)^(.*[.!?])\s+([^.!?]+)$", "\\1\u241e\\2"
-        ),
+        tf.strings.regex_replace(tf.strings.strip(row["context"]), r"(?s)^(.*[.!?])\s+([^.!?]+)$", "\\1\u241e\\2"),
         "\u241e",
     )
     whole, unfinished = parts[0], tf.strings.reduce_join(parts[1:2])
@@ -74,9 +72,7 @@ def copa(row, language):
     "effect"."""
     import tensorflow as tf
 
-    question = tf.where(
-        row["question"] == "cause", " What was the cause of this?", " What happened as a result?"
-    )
+    question = tf.where(row["question"] == "cause", " What was the cause of this?", " What happened as a result?")
     context = tf.strings.join([row["premise"], question])
     return {
         "inputs": tf.stack([context, row["choice1"], row["choice2"]]),

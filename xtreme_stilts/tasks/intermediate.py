@@ -60,9 +60,7 @@ MNLI = _nli(
 SNLI = _nli("snli", "snli:1.1.0")
 ANLI = tuple(_nli(f"anli_{part}", f"anli/{part}:0.1.0", premise="context") for part in ("r1", "r2", "r3"))
 
-QQP = _pair_family(
-    "qqp", "glue/qqp:2.0.0", texts=("question1", "question2"), labels=("0", "1"), metric="accuracy_f1"
-)
+QQP = _pair_family("qqp", "glue/qqp:2.0.0", texts=("question1", "question2"), labels=("0", "1"), metric="accuracy_f1")
 
 SQUAD_V1 = Family(
     name="squad_v1",

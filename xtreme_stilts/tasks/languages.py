@@ -114,8 +114,4 @@ def word_separator(code: str) -> str:
 def script_share(text: str, script: str) -> float:
     """Share of the letters in `text` that belong to `script` (a `Language.script`); 0.0 without letters."""
     letters = [char for char in text if char.isalpha()]
-    return (
-        sum(unicodedata.name(c, "").startswith(script.upper()) for c in letters) / len(letters)
-        if letters
-        else 0.0
-    )
+    return sum(unicodedata.name(c, "").startswith(script.upper()) for c in letters) / len(letters) if letters else 0.0

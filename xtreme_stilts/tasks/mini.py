@@ -93,12 +93,8 @@ TARGETS = (
     mini_family(xtreme.XQUAD, "xquad/{language}", languages=LANGUAGES),
     mini_family(xtreme.MLQA, "mlqa/{language}", languages=LANGUAGES),
     # As the real one, it is scored on its validation rows.
-    mini_family(
-        xtreme.TYDIQA, "tydiqa/{language}", languages=LANGUAGES, splits=_WITHOUT_TEST | {"test": "validation"}
-    ),
-    mini_family(
-        xtreme.BUCC2018, "bucc2018/{language}", languages=OTHERS, splits={"validation": "dev", "test": "test"}
-    ),
+    mini_family(xtreme.TYDIQA, "tydiqa/{language}", languages=LANGUAGES, splits=_WITHOUT_TEST | {"test": "validation"}),
+    mini_family(xtreme.BUCC2018, "bucc2018/{language}", languages=OTHERS, splits={"validation": "dev", "test": "test"}),
     mini_family(xtreme.TATOEBA, "tatoeba/{own}", languages=OTHERS),
 )
 
@@ -112,9 +108,7 @@ INTERMEDIATE = (
     mini_family(intermediate.SIQA, "siqa", splits=_WITHOUT_TEST),
 )
 
-TEXT = mini_family(
-    text.file_family(text.TEXT, codes=LANGUAGES), "text/{language}", languages=LANGUAGES, name="text"
-)
+TEXT = mini_family(text.file_family(text.TEXT, codes=LANGUAGES), "text/{language}", languages=LANGUAGES, name="text")
 PARALLEL = mini_family(
     text.file_family(text.PARALLEL, codes=OTHERS), "parallel/{language}", languages=OTHERS, name="parallel"
 )

@@ -59,9 +59,7 @@ def distinct(examples):
     import tensorflow as tf
 
     texts = (
-        examples.map(lambda example: tf.strings.strip(example["inputs"][0]))
-        .filter(lambda text: text != "")
-        .unique()
+        examples.map(lambda example: tf.strings.strip(example["inputs"][0])).filter(lambda text: text != "").unique()
     )
     return texts.enumerate().map(
         lambda number, text: text_schema(

@@ -84,14 +84,11 @@ class Family:
         if self.kind not in KINDS:
             raise UserError(f"family {self.name!r} has kind {self.kind!r}; {did_you_mean(self.kind, KINDS)}")
         if not self.name or not self.languages:
-            raise UserError(
-                f"family {self.name!r} must have a name and at least one language, has {self.languages}"
-            )
+            raise UserError(f"family {self.name!r} must have a name and at least one language, has {self.languages}")
         distinct = len(set(self.labels)) == len(self.labels) >= 2
         if self.kind in ("classification", "tagging") and not distinct:
             raise UserError(
-                f"family {self.name!r} ({self.kind}) has labels {self.labels}; "
-                "there must be two or more, all different"
+                f"family {self.name!r} ({self.kind}) has labels {self.labels}; there must be two or more, all different"
             )
         if (self.kind == "choice") != (self.num_choices > 1):
             raise UserError(
@@ -248,9 +245,7 @@ ALIASES = {
 
 
 def _canonical(name: str) -> str:
-    return ALIASES.get(
-        name, f"mini_{ALIASES[name[5:]]}" if name[:5] == "mini_" and name[5:] in ALIASES else name
-    )
+    return ALIASES.get(name, f"mini_{ALIASES[name[5:]]}" if name[:5] == "mini_" and name[5:] in ALIASES else name)
 
 
 def families() -> tuple[Family, ...]:
@@ -291,9 +286,7 @@ def task(name: str) -> Task:
     prefix, dot, language = name.rpartition(".")
     if not dot:
         known = family(name)
-        raise UserError(
-            f"{name!r} is a family; a task also names a language, one of: {', '.join(known.tasks)}"
-        )
+        raise UserError(f"{name!r} is a family; a task also names a language, one of: {', '.join(known.tasks)}")
     known = family(prefix)
     own = language.removesuffix(ENGLISH_SIDE) if known.kind == "embedding" else language
     if own not in known.languages:

@@ -50,9 +50,7 @@ def register() -> None:
     Raises:
         UserError: seqio has a task of the same name that is not ours, or lacks a declared task of a mixture.
     """
-    tasks = {
-        task.name: task for family in registry.families() if family.source for task in _all_tasks(family)
-    }
+    tasks = {task.name: task for family in registry.families() if family.source for task in _all_tasks(family)}
     mixtures = {mixture.name: mixture for mixture in registry.mixtures()}
     wanted = {name: task.family for name, task in tasks.items()} | mixtures
     present = {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
@@ -80,9 +78,7 @@ def _all_tasks(family: registry.Family) -> Iterator[registry.Task]:
 
 def _add_task(task: registry.Task) -> None:
     if task.name in seqio.TaskRegistry.names():
-        raise UserError(
-            f"seqio already has a task {task.name!r} from elsewhere; rename that one, then `declare` it"
-        )
+        raise UserError(f"seqio already has a task {task.name!r} from elsewhere; rename that one, then `declare` it")
     source = PreparedTfds(task) if isinstance(task.family.source, sources.Tfds) else RowSource(task)
     convert = functools.partial(text_examples, task=task)
     seqio.TaskRegistry.add(task.name, source=source, preprocessors=[convert], output_features=OUTPUT_FEATURES)
@@ -130,9 +126,7 @@ def dataset(name: str, split: str, *, shuffle: bool = False, seed: int | None = 
         registry.source_split(name, split)
     register()
     if task.name not in seqio.TaskRegistry.names():
-        raise UserError(
-            f"task {name!r} is declared but seqio has no such task: import the module that registers it"
-        )
+        raise UserError(f"task {name!r} is declared but seqio has no such task: import the module that registers it")
     found = seqio.TaskRegistry.get(task.name)
     _check_features(found)
     if split not in found.splits:

@@ -117,9 +117,7 @@ def columns(path: str | os.PathLike, *, count: int) -> Iterator[tuple[str, ...]]
     for number, line in enumerate(lines(path), 1):
         fields = tuple(line.split("\t"))
         if len(fields) != count:
-            raise UserError(
-                f"{path} line {number} has {len(fields)} tab-separated fields; it must have {count}"
-            )
+            raise UserError(f"{path} line {number} has {len(fields)} tab-separated fields; it must have {count}")
         yield fields
 
 
@@ -152,11 +150,7 @@ def folder(field: str, *, needed_by: str) -> str:
         raise UserError(f"{needed_by} reads files: set {field} to the folder that holds them")
     if not pathlib.Path(value).is_dir():
         parent = pathlib.Path(value).parent
-        near = (
-            did_you_mean(pathlib.Path(value).name, [p.name for p in parent.iterdir()])
-            if parent.is_dir()
-            else ""
-        )
+        near = did_you_mean(pathlib.Path(value).name, [p.name for p in parent.iterdir()]) if parent.is_dir() else ""
         raise UserError(f"{field} is {value!r}, which is no folder; {near}".rstrip("; "))
     return value
 

@@ -182,9 +182,7 @@ def register_files() -> None:
             PARALLEL: sources.file_languages(*_files(".tsv")),
         }
         if not any(found.values()):
-            raise UserError(
-                f"text_dir {sources.settings().text_dir!r} holds no <language>.txt or .tsv, packed or not"
-            )
+            raise UserError(f"text_dir {sources.settings().text_dir!r} holds no <language>.txt or .tsv, packed or not")
     for name, codes in found.items():
         if codes:
             tasks = register_family(file_family(name, codes=codes)).tasks

@@ -38,8 +38,7 @@ XQUAD_LANGUAGES = codes("en es de el ru tr ar vi th zh hi")
 MLQA_LANGUAGES = codes("en es de ar hi vi zh")
 BUCC_LANGUAGES = codes("de fr ru zh")
 TATOEBA_LANGUAGES = codes(
-    "ar he vi id jv tl eu ml ta te af nl de el bn hi mr ur fa fr it pt es bg ru ja ka ko th sw zh kk tr et fi"
-    " hu"
+    "ar he vi id jv tl eu ml ta te af nl de el bn hi mr ur fa fr it pt es bg ru ja ka ko th sw zh kk tr et fi hu"
 )
 TYDIQA_LANGUAGES = codes("en ar bn fi id ko ru sw te")
 
@@ -196,6 +195,4 @@ TATOEBA = Family(
 FAMILIES = (XNLI, PAWSX, UDPOS, PANX, XQUAD, MLQA, TYDIQA, BUCC2018, TATOEBA)
 
 # Everything the nine are trained on, at once.
-TRAIN = Mixture(
-    name="xtreme_train", tasks=("mnli.en", "pawsx.en", "udpos.en", "panx.en", "squad_v1.en", "tydiqa.en")
-)
+TRAIN = Mixture(name="xtreme_train", tasks=("mnli.en", "pawsx.en", "udpos.en", "panx.en", "squad_v1.en", "tydiqa.en"))

@@ -33,7 +33,8 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(
             self.folder.absolute() if "://" not in str(folder) else self.folder,
             options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, enable_async_checkpointing=True),
-            item_handlers=None)
+            item_handlers=None,
+        )
 
     def save(self, step: int, *, trees: Mapping[str, Tree], record: dict) -> None:
         """Writes one checkpoint in the background; the next save or `close` waits for it.
@@ -67,8 +68,10 @@ class Checkpoints:
             ValueError: a shape or a name differs from what was saved.
         """
         wanted = {name: tree for name, tree in abstract.items() if jax.tree.leaves(tree)}
-        args = {name: _ARGS.PyTreeRestore(
-            item=tree, restore_args=ocp.checkpoint_utils.construct_restore_args(tree)) for name, tree in wanted.items()}
+        args = {
+            name: _ARGS.PyTreeRestore(item=tree, restore_args=ocp.checkpoint_utils.construct_restore_args(tree))
+            for name, tree in wanted.items()
+        }
         restored = self._manager.restore(step, args=_ARGS.Composite(**args)) if args else {}
         return {name: restored[name] if name in wanted else tree for name, tree in abstract.items()}
 

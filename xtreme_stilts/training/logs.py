@@ -14,7 +14,7 @@ PLAIN_LINE_SECONDS = 15.0  # without a terminal, one line at most this often
 
 
 class MetricsLog:
-    """Appends to `metrics.jsonl` (one object a line, with `step` and `time` in seconds since the epoch) and TensorBoard.
+    """Appends to `metrics.jsonl` and TensorBoard. A line is an object with `step` and `time`, in seconds since the epoch.
 
     Args:
         folder: the phase's folder.
@@ -24,6 +24,7 @@ class MetricsLog:
     def __init__(self, folder: epath.Path, *, from_step: int = 0):
         # TensorBoard's writer needs a local folder; on remote file systems metrics.jsonl is the record.
         from tensorboardX import SummaryWriter
+
         self._path = folder / "metrics.jsonl"
         self._lines = [line for line in _whole_lines(self._path) if json.loads(line)["step"] <= from_step]
         self._path.write_text("".join(f"{line}\n" for line in self._lines))
@@ -70,8 +71,13 @@ class Progress:
         self._console = rich.console.Console(file=sys.stderr)
         self._bar = None
         if self._console.is_terminal:
-            columns = ("[progress.description]{task.description}", rich.progress.BarColumn(),
-                       rich.progress.MofNCompleteColumn(), rich.progress.TimeRemainingColumn(), "{task.fields[note]}")
+            columns = (
+                "[progress.description]{task.description}",
+                rich.progress.BarColumn(),
+                rich.progress.MofNCompleteColumn(),
+                rich.progress.TimeRemainingColumn(),
+                "{task.fields[note]}",
+            )
             self._bar = rich.progress.Progress(*columns, console=self._console)
             self._bar.start()
             self._task = self._bar.add_task(title, total=total, completed=start, note="")

@@ -97,13 +97,20 @@ class Trainer:
         title: for the progress line.
     """
 
-    def __init__(self, model: Model, *, folder: epath.Path, recipe: Recipe, steps: int, seed: int, mesh: Mesh, title: str):
+    def __init__(
+        self, model: Model, *, folder: epath.Path, recipe: Recipe, steps: int, seed: int, mesh: Mesh, title: str
+    ):
         self.model, self.folder, self.recipe, self.steps = model, folder, recipe, steps
         self.seed, self.mesh, self.title = seed, mesh, title
         self.optimizer = AdamW.of(recipe)
 
-    def fit(self, start: Callable[[], Tree], *, streams: Sequence[TaskStream],
-            validate: Callable[[Tree], Mapping[str, float]] | None) -> Fit:
+    def fit(
+        self,
+        start: Callable[[], Tree],
+        *,
+        streams: Sequence[TaskStream],
+        validate: Callable[[Tree], Mapping[str, float]] | None,
+    ) -> Fit:
         """Runs to the last step or until validation stops improving.
 
         Args:
@@ -153,13 +160,18 @@ class _Run:
     def _resume(self) -> bool:
         abstract = None
         for number in self.latest.steps():
-            abstract = abstract or _split(steps_lib.abstract_state(
-                self.trainer.model, optimizer=self.trainer.optimizer, mesh=self.trainer.mesh))
+            abstract = abstract or _split(
+                steps_lib.abstract_state(self.trainer.model, optimizer=self.trainer.optimizer, mesh=self.trainer.mesh)
+            )
             try:
                 trees, record = self.latest.restore(number, abstract=abstract), self.latest.record(number)
-            except Exception as error:  # whatever the storage raises for a damaged checkpoint: the one before may be whole
-                print(f"{self.trainer.folder}/latest/{number} cannot be read ({type(error).__name__}: "
-                      f"{str(error).splitlines()[0] if str(error) else ''}); trying the one before it")
+            except (
+                Exception
+            ) as error:  # whatever the storage raises for a damaged checkpoint: the one before may be whole
+                print(
+                    f"{self.trainer.folder}/latest/{number} cannot be read ({type(error).__name__}: "
+                    f"{str(error).splitlines()[0] if str(error) else ''}); trying the one before it"
+                )
                 continue
             self.state = _join(trees, step=jnp.int32(number))
             self.step, self.tokens = number, record["tokens"]
@@ -177,8 +189,13 @@ class _Run:
             self.watch.best_step = self.step
         seconds = time.monotonic() - self.began
         value = self.watch.best_value if self.validate else math.nan
-        self.progress.close(note=f"{self._rate_note()}" + (f", best {value:.2f} at step {self.watch.best_step}" if self.validate else ""))
-        return Fit(steps=self.step, best_step=self.watch.best_step, best_value=value, tokens=self.tokens, seconds=seconds)
+        self.progress.close(
+            note=f"{self._rate_note()}"
+            + (f", best {value:.2f} at step {self.watch.best_step}" if self.validate else "")
+        )
+        return Fit(
+            steps=self.step, best_step=self.watch.best_step, best_value=value, tokens=self.tokens, seconds=seconds
+        )
 
     # -- one optimizer step
 
@@ -188,7 +205,8 @@ class _Run:
         batch = stack_micro_batches([next(stream.batches) for _ in range(recipe.accumulate)])
         run_step = steps_lib.train_step(trainer.model, stream.head, trainer.optimizer, trainer.mesh)
         self.state, metrics = run_step(
-            self.state, put_batch(batch, mesh=trainer.mesh, leading=1), self.schedule, np.uint32(trainer.seed))
+            self.state, put_batch(batch, mesh=trainer.mesh, leading=1), self.schedule, np.uint32(trainer.seed)
+        )
         self.step += 1
         self.pending.append((self.step, stream.name, batch["row"], metrics))
         last = self.step == trainer.steps
@@ -211,7 +229,8 @@ class _Run:
                 kept = ", ".join(map(str, self.latest.steps())) or "none"
                 raise UserError(
                     f"the loss of step {step} is {metrics.loss} (gradient norm {metrics.grad_norm}) on task {task!r}, "
-                    f"cached rows {rows[rows >= 0].tolist()[:64]}; good checkpoints: {kept}; try a lower learning rate")
+                    f"cached rows {rows[rows >= 0].tolist()[:64]}; good checkpoints: {kept}; try a lower learning rate"
+                )
             losses.append(float(metrics.loss))
             tokens += int(metrics.tokens)
         self.pending.clear()
@@ -220,9 +239,15 @@ class _Run:
         self.tokens_per_second = tokens / max(now - self.interval_began, 1e-9)
         self.interval_began = now
         self.loss = sum(losses) / len(losses)
-        self.log.write(step, loss=self.loss, learning_rate=float(metrics.learning_rate), task=task,
-                       grad_norm=float(metrics.grad_norm), tokens=self.tokens,
-                       tokens_per_second=round(self.tokens_per_second))
+        self.log.write(
+            step,
+            loss=self.loss,
+            learning_rate=float(metrics.learning_rate),
+            task=task,
+            grad_norm=float(metrics.grad_norm),
+            tokens=self.tokens,
+            tokens_per_second=round(self.tokens_per_second),
+        )
         self.progress.update(self.step, note=self._rate_note())
 
     def _rate_note(self) -> str:
@@ -245,8 +270,11 @@ class _Run:
 
     def _save_latest(self) -> None:
         self._read_pending()
-        record = {"tokens": self.tokens, "watch": dataclasses.asdict(self.watch),
-                  "streams": {stream.name: stream.batches.get_state() for stream in self.streams}}
+        record = {
+            "tokens": self.tokens,
+            "watch": dataclasses.asdict(self.watch),
+            "streams": {stream.name: stream.batches.get_state() for stream in self.streams},
+        }
         self.latest.save(self.step, trees=_split(self.state), record=record)
         self.interval_began = time.monotonic()
 

@@ -46,10 +46,12 @@ def decay_mask(params):
     The norm inside the MLM head does decay: jiant's rule goes by the parameter name `LayerNorm`, which that
     norm does not bear.
     """
+
     def decays(path, _leaf):
         names = [str(getattr(entry, "key", entry)) for entry in path]
         in_encoder_norm = names[0] == "encoder" and names[-1] == "scale"
         return names[-1] != "bias" and not names[-1].endswith("_bias") and not in_encoder_norm
+
     return jax.tree_util.tree_map_with_path(decays, params)
 
 

@@ -20,9 +20,9 @@ from xtreme_stilts.models.encoder import sharding_constraints
 MESH_AXES = ("data", "fsdp", "tensor")
 ROW_AXES = ("data", "fsdp")  # a batch's rows are spread over both
 
-# Logical axis -> mesh axis, for parameters and for activations (batch, length). Width is sharded by fsdp and heads and MLP columns by tensor, so that every matrix
-# has one sharded side on each axis. The vocabulary is not split: 250,002 rows are divisible by 2 only, and a
-# lookup in a split table makes XLA gather it whole.
+# Logical axis -> mesh axis, for parameters and for activations (batch, length). Width is sharded by fsdp, heads
+# and MLP columns by tensor, so that every matrix has one sharded side on each axis. The vocabulary is not split:
+# 250,002 rows are divisible by 2 only, and a lookup in a split table makes XLA gather it whole.
 RULES = {
     "batch": ROW_AXES,
     "length": None,
@@ -85,7 +85,10 @@ def param_shardings(model, mesh: Mesh):
     is_axes = lambda leaf: isinstance(leaf, tuple)  # noqa: E731
     return jax.tree.map(
         lambda axes, leaf: NamedSharding(mesh, spec(axes, shape=leaf.shape, mesh=mesh)),
-        model.logical_axes(), model.abstract_params(), is_leaf=is_axes)
+        model.logical_axes(),
+        model.abstract_params(),
+        is_leaf=is_axes,
+    )
 
 
 def constraints(mesh: Mesh):
@@ -93,9 +96,11 @@ def constraints(mesh: Mesh):
 
     Without it XLA splits the word table's lookup by width and then moves whole activations between devices.
     """
+
     def apply(x: jax.Array, axes: tuple[str | None, ...]) -> jax.Array:
         partition = PartitionSpec(*(RULES[axis] if axis else None for axis in axes))
         return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, partition))
+
     return sharding_constraints(apply)
 
 

@@ -49,18 +49,22 @@ def state_shardings(model: Model, *, optimizer: AdamW, mesh: Mesh) -> TrainState
     transformation = optimizer.transformation()
     abstract = jax.eval_shape(transformation.init, model.abstract_params())
     moments = optax.tree_map_params(
-        transformation, lambda _, sharding: sharding, abstract, params,
-        transform_non_params=lambda _: replicated(mesh))
+        transformation, lambda _, sharding: sharding, abstract, params, transform_non_params=lambda _: replicated(mesh)
+    )
     return TrainState(params, moments, replicated(mesh))
 
 
 def abstract_state(model: Model, *, optimizer: AdamW, mesh: Mesh) -> TrainState:
     """Shapes, dtypes and shardings of a TrainState, for restoring one."""
     params = model.abstract_params()
-    shapes = TrainState(params, jax.eval_shape(optimizer.transformation().init, params),
-                        jax.ShapeDtypeStruct((), jnp.int32))
-    return jax.tree.map(lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-                        shapes, state_shardings(model, optimizer=optimizer, mesh=mesh))
+    shapes = TrainState(
+        params, jax.eval_shape(optimizer.transformation().init, params), jax.ShapeDtypeStruct((), jnp.int32)
+    )
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        shapes,
+        state_shardings(model, optimizer=optimizer, mesh=mesh),
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -79,8 +83,10 @@ def init_encoder(model: Model, mesh: Mesh):
 def init_optimizer(model: Model, optimizer: AdamW, mesh: Mesh):
     """Jitted params -> TrainState at step 0."""
     transformation = optimizer.transformation()
-    return jax.jit(lambda params: TrainState(params, transformation.init(params), jnp.int32(0)),
-                   out_shardings=state_shardings(model, optimizer=optimizer, mesh=mesh))
+    return jax.jit(
+        lambda params: TrainState(params, transformation.init(params), jnp.int32(0)),
+        out_shardings=state_shardings(model, optimizer=optimizer, mesh=mesh),
+    )
 
 
 @functools.lru_cache(maxsize=256)
@@ -116,8 +122,12 @@ def train_step(model: Model, head: str, optimizer: AdamW, mesh: Mesh):
         updates, opt_state = transformation.update(grads, state.opt_state, state.params)
         params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
         metrics = StepMetrics(
-            loss=loss / weight, grad_norm=optax.global_norm(grads), learning_rate=rate,
-            tokens=jnp.sum(batch["segment_ids"] > 0), examples=jnp.sum(batch["weight"]))
+            loss=loss / weight,
+            grad_norm=optax.global_norm(grads),
+            learning_rate=rate,
+            tokens=jnp.sum(batch["segment_ids"] > 0),
+            examples=jnp.sum(batch["weight"]),
+        )
         return TrainState(params, opt_state, state.step + 1), metrics
 
     shardings = state_shardings(model, optimizer=optimizer, mesh=mesh)
@@ -131,8 +141,10 @@ def predict_step(model: Model, head: str, mesh: Mesh):
     The parts of the batch that predictions are filed by come back beside them: with several processes each
     one has only its own rows of the batch on the host.
     """
+
     def predict(params, batch):
         with constraints(mesh):
             outputs = model.predict(params, batch, head=head)
         return {**outputs, **{name: batch[name] for name in PASSED_THROUGH if name in batch}}
+
     return jax.jit(predict, out_shardings=replicated(mesh))

@@ -1,0 +1,199 @@
+"""Whole studies on the miniature benchmark, with few steps: what is written, what is reused, what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from xtreme_stilts import config as config_lib
+from xtreme_stilts import study
+from xtreme_stilts.errors import UserError
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def tiny(cache_dir):
+    """A config that runs in seconds."""
+    tree = config_lib.default()
+    tree.name, tree.tokenizer, tree.cache_dir = "tiny", "mini", cache_dir
+    tree.model.preset, tree.model.width, tree.model.layers, tree.model.heads, tree.model.mlp = "mini", 16, 2, 2, 32
+    for recipe in tree.recipes.values():
+        recipe.steps, recipe.rows, recipe.length, recipe.log_every, recipe.eval_rows = 4, 4, 128, 2, 20
+    tree.evaluation.length, tree.evaluation.rows, tree.evaluation.max_examples = 128, 8, 24
+    return tree
+
+
+def run(tree, workdir):
+    study.run(config_lib.parse(tree), workdir=workdir)
+
+
+def test_a_study_and_its_second_run(tiny, tmp_path, capsys):
+    tiny.pretrain = ("mini_tlm",)
+    tiny.mixtures = {"mini_pair": ("mini_mnli", "mini_squad_v1")}
+    tiny.intermediates = {"none": (), "pair": ("mini_pair",)}
+    tiny.targets, tiny.retrieval = ("mini_xnli", "mini_xquad", "mini_panx"), ("mini_tatoeba", "mini_bucc2018")
+    tiny.recipes.mlm.eval_every = 2
+    run(tiny, tmp_path)
+
+    frame = pd.read_csv(tmp_path / "results.csv")
+    assert list(frame.columns) == [
+        "model",
+        "intermediate",
+        "target",
+        "language",
+        "split",
+        "metric",
+        "value",
+        "examples",
+        "seed",
+        "layer",
+        "pooling",
+        "steps",
+        "fingerprint",
+    ]
+    seven = {"en", "de", "es", "ru", "sw", "tr", "zh"}
+    for row in ("none", "pair"):
+        for target in ("mini_xnli", "mini_xquad", "mini_panx"):
+            assert set(frame[(frame.intermediate == row) & (frame.target == target)].language) == seven
+        for target in ("mini_tatoeba", "mini_bucc2018"):
+            found = frame[(frame.intermediate == row) & (frame.target == target)]
+            assert set(found.language) == seven - {"en"}
+            assert set(found.layer) == {1}  # 14/24 of two layers
+    assert frame.value.between(0, 100).all()
+    assert set(frame[(frame.target == "mini_xnli") & (frame.metric == "chance")].value.round(6)) == {33.333333}
+    assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
+
+    # A prediction for every example that was scored, readable without this package.
+    folder = sorted((tmp_path / "phases").glob("*/evaluations/mini_xnli"))[0]
+    lines = [json.loads(line) for line in (folder / "sw.jsonl").read_text().splitlines()]
+    assert len(lines) == 24
+    assert {line["prediction"] for line in lines} <= {"contradiction", "entailment", "neutral"}
+
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("phases/*/best/**/*") if path.is_file()}
+    scores = (tmp_path / "results.csv").read_bytes()
+    capsys.readouterr()
+    run(tiny, tmp_path)
+    printed = capsys.readouterr().out
+    assert printed.count(": reused") == len({path.parts[len(tmp_path.parts) + 1] for path in before})
+    assert "evaluated" not in printed
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("phases/*/best/**/*") if path.is_file()} == before
+    assert (tmp_path / "results.csv").read_bytes() == scores
+
+
+def test_a_changed_field_runs_only_what_it_changes(tiny, tmp_path, capsys):
+    tiny.targets = ("mini_panx", "mini_pawsx")
+    tiny.languages = {"mini_panx": ("en", "tr"), "mini_pawsx": ("en",)}
+    run(tiny, tmp_path)
+    tiny.by_task = {"mini_pawsx": {"learning_rate": 1e-4}}
+    tiny.languages.mini_panx = ("en", "tr", "zh")
+    capsys.readouterr()
+    run(tiny, tmp_path)
+    printed = capsys.readouterr().out
+    assert printed.count(": reused") == 1
+    assert "evaluated mini_panx in 1 languages" in printed
+    frame = pd.read_csv(tmp_path / "results.csv")
+    assert frame[frame.target == "mini_pawsx"].fingerprint.nunique() == 1  # the old scores are gone from the table
+    assert set(frame[frame.target == "mini_panx"].language) == {"en", "tr", "zh"}
+
+
+def test_packed_and_unpacked_evaluation_agree(tiny, tmp_path):
+    tiny.targets = ("mini_udpos", "mini_xquad")
+    run(tiny, tmp_path)
+    packed = pd.read_csv(tmp_path / "results.csv")
+    for path in tmp_path.glob("phases/*/evaluations/*/scores.json"):
+        path.unlink()
+    tiny.evaluation.pack = False
+    run(tiny, tmp_path)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "results.csv"), packed)
+
+
+def test_dry_run_writes_nothing(tiny, tmp_path, capsys):
+    tiny.targets = ("mini_panx",)
+    study.run(config_lib.parse(tiny), workdir=tmp_path / "study", dry_run=True)
+    assert "to run: target mini_panx.en (seed 0), 4 steps, then evaluates mini_panx" in capsys.readouterr().out
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"targets": ("mini_xnly",)}, "did you mean 'mini_xnli'"),
+        ({"languages": {"mini_panx": ("xx",)}}, "config.languages.mini_panx: the family has no language 'xx'"),
+        ({"tokenizer": "no/such/folder"}, "no/such/folder"),
+        ({"model.preset": "lage"}, "did you mean 'large'"),
+        ({"model.heads": 3}, "num_heads"),
+        ({"recipes.target.max_length": 300, "recipes.target.length": 300}, "position table holds 256 tokens"),
+        ({"recipes.target.steps": 0}, "neither steps nor epochs"),
+        ({"mesh.data": 3}, "the product must be the number of devices"),
+        ({"import_modules": ("no_such_module",)}, "config.import_modules: 'no_such_module' cannot be imported"),
+        ({"model.weights": "no/such/folder"}, "no/such/folder"),
+        ({"targets": ("xnli",), "data_dir": "no/such/folder"}, "no/such/folder"),
+    ],
+)
+def test_bad_input_is_one_sentence(tiny, tmp_path, changes, sentence):
+    tiny.targets = ("mini_panx",)
+    for field, value in changes.items():
+        *groups, name = field.split(".")
+        group = tiny
+        for each in groups:
+            group = group[each]
+        group[name] = value
+    with pytest.raises(UserError) as caught:
+        run(tiny, tmp_path / "study")
+    assert sentence in str(caught.value)
+    assert not list((tmp_path / "study").glob("phases/*/best"))
+
+
+def main(*arguments: str, cwd) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "xtreme_stilts.main", *arguments],
+        cwd=cwd,
+        text=True,
+        timeout=300,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--config.recipes.target.stepz=3"], "stepz"),
+        (["--config.targets=('mini_xnly',)"], "did you mean 'mini_xnli'?"),
+        (["--confg=x"], "confg"),
+        (["word"], "unexpected argument 'word'"),
+    ],
+)
+def test_the_command_line_answers_with_a_sentence_and_status_2(arguments, sentence, tmp_path):
+    done = main(f"--config={ROOT}/configs/quickstart.py", *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert sentence in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_missing_config_is_a_sentence(tmp_path):
+    for argument in ("--config=nothing.py", "--workdir=x"):
+        done = main(argument, cwd=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_models_and_training_do_not_import_tensorflow():
+    code = (
+        "import sys, xtreme_stilts.models, xtreme_stilts.training;"
+        "assert not {'tensorflow', 'seqio', 'tensorflow_datasets'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
