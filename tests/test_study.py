@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
+import jax
+import numpy as np
 import pandas as pd
 import pytest
+from etils import epath
+from safetensors.numpy import load_file, save_file
 
 from xtreme_stilts import config as config_lib
 from xtreme_stilts import study
+from xtreme_stilts.data.tokenizer import load_tokenizer
 from xtreme_stilts.errors import UserError
+from xtreme_stilts.graph import plan
+from xtreme_stilts.models import Head, Model, hf, preset
+from xtreme_stilts.phase import read_best, starting_params
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -124,6 +133,69 @@ def test_dry_run_writes_nothing(tiny, tmp_path, capsys):
     study.run(config_lib.parse(tiny), workdir=tmp_path / "study", dry_run=True)
     assert "to run: target mini_panx.en (seed 0), 4 steps, then evaluates mini_panx" in capsys.readouterr().out
     assert not (tmp_path / "study").exists()
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A checkpoint in Hugging Face format with the miniature's vocabulary, and its parameters."""
+    config = preset(
+        "mini",
+        vocab_size=load_tokenizer("mini").vocab_size,
+        hidden_size=16,
+        num_layers=2,
+        num_heads=2,
+        intermediate_size=32,
+    )
+    head = Head("mlm")
+    params = Model(config, {"mlm": head}).init(jax.random.key(3))
+    folder = tmp_path / "weights"
+    hf.save_encoder(folder, config=config, encoder=params["encoder"], head=head, head_params=params["heads"]["mlm"])
+    return folder, params
+
+
+def test_a_study_starts_from_pretrained_weights(tiny, tmp_path, checkpoint):
+    folder, params = checkpoint
+    tiny.model.weights = str(folder)
+    tiny.retrieval, tiny.intermediates = ("mini_tatoeba",), {"none": (), "mlm": ("mini_text.en",)}
+    tiny.languages = {"mini_tatoeba": ("de",)}
+    run(tiny, tmp_path / "study")
+    frame = pd.read_csv(tmp_path / "study" / "results.csv")
+    assert set(frame.model) == {"weights"}
+    assert set(frame.intermediate) == {"none", "mlm"}
+
+    parsed = config_lib.parse(tiny)
+    setting = study.prepare(parsed, workdir=epath.Path(tmp_path / "study"))
+    layout = plan(parsed, root=study.root_of(setting))
+    (mlm,) = [phase for phase in layout.phases if phase.kind == "mlm"]
+    model = Model(setting.encoder, {"head": Head("mlm")})
+    found = starting_params(mlm, setting=setting, model=model)
+    jax.tree.map(np.testing.assert_array_equal, found["encoder"], params["encoder"])
+    jax.tree.map(np.testing.assert_array_equal, found["heads"]["head"], params["heads"]["mlm"])
+    trained = read_best(mlm, setting=setting, model=model, items=("heads",))["heads"]
+    assert np.abs(trained["head"]["bias"] - params["heads"]["mlm"]["bias"]).max() > 0
+
+    # Other weights are another root: nothing of the old study is mistaken for the new one's.
+    other = jax.tree.map(lambda leaf: leaf + 1, params["encoder"])
+    hf.save_encoder(folder, config=setting.encoder, encoder=other)
+    assert study.root_of(setting).fingerprint != mlm.root.fingerprint
+
+
+def test_weights_with_a_tensor_missing_are_refused(tiny, tmp_path, checkpoint):
+    folder, _ = checkpoint
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in tensors if "attention.self.query.weight" in name)
+    del tensors[name]
+    save_file(tensors, folder / "model.safetensors")
+    tiny.model.weights, tiny.targets = str(folder), ("mini_panx",)
+    with pytest.raises(UserError, match=re.escape(name.split("roberta.")[-1])):
+        run(tiny, tmp_path / "study")
+
+
+def test_a_tokenizer_too_large_for_the_encoder_is_refused(tiny, tmp_path, checkpoint, shared_data):
+    tiny.model.weights, tiny.targets = str(checkpoint[0]), ("mini_panx",)
+    tiny.tokenizer = str(shared_data / "tokenizer" / "xlmr")
+    with pytest.raises(UserError, match=r"has 250002 entries, but the encoder's table holds \d+"):
+        run(tiny, tmp_path / "study")
 
 
 @pytest.mark.parametrize(

@@ -127,14 +127,26 @@ def starting_params(phase: Phase, *, setting: Setting, model: Model) -> Tree:
     """The parameters a phase begins with.
 
     The order of starting points, first that applies: own latest checkpoint (the trainer looks for it) ->
-    the parent's best encoder -> the pretrained weights -> scratch. Heads are always fresh, and so is the
-    optimizer: only the encoder, its pooler included, is handed over.
+    the parent's best encoder -> the pretrained weights -> scratch. Only the encoder, its pooler included, is
+    handed over; heads and the optimizer are fresh (but see the MLM head of pretrained weights below).
     """
     key = jax.random.fold_in(jax.random.key(phase.seed), 1)
+    heads = steps_lib.init_heads(model, setting.mesh)(key)
+    from_weights = phase.parent is None and setting.study.model.weights
+    for name, head in model.heads.items():
+        if from_weights and head.kind == "mlm":  # masked language modelling goes on, so its head does, too
+            heads[name] = _load(setting, seed=phase.root.seed, head=head).head
     return {
         "encoder": encoder_params(phase.parent, root_seed=phase.root.seed, setting=setting),
-        "heads": steps_lib.init_heads(model, setting.mesh)(key),
+        "heads": jax.device_put(heads, param_shardings(model, setting.mesh)["heads"]),
     }
+
+
+def _load(setting: Setting, *, seed: int, head: Head | None = None) -> hf.Loaded:
+    # The published XLM-R has no pooler; a fresh one is what `transformers` would give it, too.
+    return hf.load_encoder(
+        setting.study.model.weights, config=setting.encoder, head=head, pooler="fresh", key=jax.random.key(seed)
+    )
 
 
 def encoder_params(phase: Phase | None, *, root_seed: int, setting: Setting) -> Tree:
@@ -143,11 +155,8 @@ def encoder_params(phase: Phase | None, *, root_seed: int, setting: Setting) -> 
     if phase is not None:
         return read_best(phase, setting=setting, model=model, items=("encoder",))["encoder"]
     if setting.study.model.weights:
-        # The published XLM-R has no pooler; a fresh one is what `transformers` would give it, too.
-        loaded = hf.load_encoder(
-            setting.study.model.weights, config=setting.encoder, pooler="fresh", key=jax.random.key(root_seed)
-        )
-        return jax.device_put(loaded.encoder, param_shardings(model, setting.mesh)["encoder"])
+        loaded = _load(setting, seed=root_seed).encoder
+        return jax.device_put(loaded, param_shardings(model, setting.mesh)["encoder"])
     return steps_lib.init_encoder(model, setting.mesh)(jax.random.key(root_seed))
 
 

@@ -53,7 +53,7 @@ def run(study: StudyConfig, *, workdir: epath.PathLike, dry_run: bool = False) -
     quiet_orbax()
     began = time.monotonic()
     setting = prepare(study, workdir=epath.Path(workdir))
-    layout = plan(study, root=_root(setting))
+    layout = plan(study, root=root_of(setting))
     check_fit(layout, setting=setting)
     say = rich.console.Console(highlight=False, soft_wrap=True).print
     _print_plan(layout, setting=setting, say=say)
@@ -126,14 +126,15 @@ def _encoder(study: StudyConfig, tokenizer: Tokenizer) -> EncoderConfig:
     return encoder
 
 
-def _root(setting: Setting) -> Root:
+def root_of(setting: Setting) -> Root:
+    """What all phases of a study start from."""
     study = setting.study
     # How the encoder computes is part of the result; where it computes (mesh) is not.
     return Root(
         encoder=dataclasses.asdict(setting.encoder),
         tokenizer=setting.tokenizer.fingerprint,
         seed=study.seeds[0],
-        weights=hf.weights_fingerprint(study.model.weights) if study.model.weights else "",
+        weights=hf.fingerprint(study.model.weights) if study.model.weights else "",
         head_pooling=study.model.head_pooling,
     )
 

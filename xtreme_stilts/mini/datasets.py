@@ -255,13 +255,20 @@ def _asked_person(sampler: Sampler):
 
 def _all_different(events: list[Event]) -> bool:
     """Whether no two events share a filler, so that a question has one answer only."""
+
     def key(phrase):
         return phrase.first if isinstance(phrase, Person) else getattr(phrase, "noun", phrase)
 
     fillers = [
         (slot, key(value))
         for e in events
-        for slot, value in (("subject", e.subject), ("verb", e.verb), ("name", e.object), ("place", e.place), ("time", e.time))
+        for slot, value in (
+            ("subject", e.subject),
+            ("verb", e.verb),
+            ("name", e.object),
+            ("place", e.place),
+            ("time", e.time),
+        )
         if value is not None
     ]
     people = [("name", f.first) for e in events for f in (e.subject, e.object) if isinstance(f, Person)]
@@ -393,7 +400,10 @@ def _siqa(sampler: Sampler, language: str, index: int) -> dict:
     return {
         "context": render(choices.cause, language).text,
         "question": "What happened next?",
-        **{f"answer{letter}": render(event, language).text for letter, event in zip("ABC", choices.effects, strict=True)},
+        **{
+            f"answer{letter}": render(event, language).text
+            for letter, event in zip("ABC", choices.effects, strict=True)
+        },
         "label": str(choices.gold + 1),
     }
 
@@ -432,7 +442,6 @@ def _commonsense_qa(sampler: Sampler, language: str, index: int) -> dict:
 
 
 # -- Retrieval, mining, text -------------------------------------------------------------------------------------
-
 
 
 _ENGLISH_SIDE = "_en"  # `bucc2018/de_en`: the English sentences of the pair de-en
@@ -576,7 +585,9 @@ def _mixed(sampler: Sampler, language: str, index: int) -> dict:
         return {"text": " ".join([*parts, asked["question"], asked["answers"]["text"][0]])}
     first = _short_event(sampler)
     if draw < 0.25:
-        second = first.but(negated=False) if first.negated else sampler.pick(inference.generalisations(first) or [first])
+        second = (
+            first.but(negated=False) if first.negated else sampler.pick(inference.generalisations(first) or [first])
+        )
     else:
         second = sampler.fronted(first.but(fronted=None), 0.2)
     return {"text": f"{_mix(sampler, first, language)} {_mix(sampler, second, sampler.pick(LANGUAGES))}"}

@@ -119,7 +119,11 @@ def describes(adjective: str, noun: str) -> bool:
 def nouns(*kinds: str) -> list[str]:
     """Concepts of the nouns of these kinds, hypernyms left out (they come in as answers to what they stand above)."""
     parents = {noun.parent for noun in lexicon.NOUNS.values()}
-    return [n.concept for n in lexicon.NOUNS.values() if n.kind in kinds and (n.concept not in parents or n.concept == "child")]
+    return [
+        n.concept
+        for n in lexicon.NOUNS.values()
+        if n.kind in kinds and (n.concept not in parents or n.concept == "child")
+    ]
 
 
 def names(*kinds: str) -> list[str]:
@@ -185,7 +189,14 @@ class Sampler:
             return self.person(surname=0)
         return self.thing(self.pick(nouns(*(k for k in kinds if k != "name"))))
 
-    def action(self, *, place: float = 0.5, time: float = 0.5, verb: str | None = None, subject: Callable[[], NounPhrase] | None = None) -> Event:
+    def action(
+        self,
+        *,
+        place: float = 0.5,
+        time: float = 0.5,
+        verb: str | None = None,
+        subject: Callable[[], NounPhrase] | None = None,
+    ) -> Event:
         """An event with a verb.
 
         Args:
@@ -219,7 +230,9 @@ class Sampler:
             predicate = self.pick(options)
             group = lexicon.ADJECTIVES[predicate].group
             attributes = [a for a in lexicon.ADJECTIVES if describes(a, noun) and lexicon.ADJECTIVES[a].group != group]
-            event = Event(Thing(noun, self.pick(attributes) if attributes and self.chance(0.6) else None), predicate=predicate)
+            event = Event(
+                Thing(noun, self.pick(attributes) if attributes and self.chance(0.6) else None), predicate=predicate
+            )
             if bucket(event) == self.bucket:
                 return event
 

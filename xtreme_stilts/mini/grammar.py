@@ -256,8 +256,14 @@ class _English(_Grammar):
     ADVERB = r"(S\NP)\(S\NP)"
 
     def thing(self, phrase, role, negated):
-        singular, plural = self.forms(lexicon.NOUNS, phrase.noun) if not lexicon.NOUNS[phrase.noun].mass else (phrase.noun,) * 2
-        adjective = [Word(self.forms(lexicon.ADJECTIVES, phrase.adjective)[0], "ADJ", category="N/N")] if phrase.adjective else []
+        singular, plural = (
+            self.forms(lexicon.NOUNS, phrase.noun) if not lexicon.NOUNS[phrase.noun].mass else (phrase.noun,) * 2
+        )
+        adjective = (
+            [Word(self.forms(lexicon.ADJECTIVES, phrase.adjective)[0], "ADJ", category="N/N")]
+            if phrase.adjective
+            else []
+        )
         if lexicon.NOUNS[phrase.noun].mass:
             return [Word(singular, "NOUN", category="NP")]
         if phrase.number:
@@ -303,7 +309,11 @@ class _English(_Grammar):
         frame = "{}/NP" if event.object else "{}"
         if negation:
             did = Word("did", "AUX", category=r"(S[dcl]\NP)/(S[b]\NP)")
-            return [did, *negation, Word(base, "VERB", category=frame.format(r"(S[b]\NP)" if event.object else r"S[b]\NP"))]
+            return [
+                did,
+                *negation,
+                Word(base, "VERB", category=frame.format(r"(S[b]\NP)" if event.object else r"S[b]\NP")),
+            ]
         return [Word(past, "VERB", category=frame.format(r"(S[dcl]\NP)" if event.object else r"S[dcl]\NP"))]
 
     def arrange(self, event, parts, asked):
@@ -405,7 +415,9 @@ class _Spanish(_Grammar):
 
     def how_many(self, phrase):
         gender = lexicon.NOUNS[phrase.noun].forms["es"][0]
-        noun = [w for w in self.thing(Thing(phrase.noun, phrase.adjective, 2), "object", False) if w.upos in ("NOUN", "ADJ")]
+        noun = [
+            w for w in self.thing(Thing(phrase.noun, phrase.adjective, 2), "object", False) if w.upos in ("NOUN", "ADJ")
+        ]
         personal = [Word("a", "ADP")] if lexicon.NOUNS[phrase.noun].kind == "person" else []
         return [*personal, Word("cuántas" if gender == "f" else "cuántos", "DET"), *noun]
 
@@ -424,7 +436,9 @@ class _Spanish(_Grammar):
             *forms, copula = self.forms(lexicon.ADJECTIVES, event.predicate)
             parts["verb"] = _set([*negation, Word(copula, "AUX"), Word(forms[gender == "f"], "ADJ")], "verb")
         else:
-            form = _by_agreement(self.forms(lexicon.VERBS, event.verb), gender, _plural(event.subject) and asked != "subject")
+            form = _by_agreement(
+                self.forms(lexicon.VERBS, event.verb), gender, _plural(event.subject) and asked != "subject"
+            )
             parts["verb"] = _set([*negation, *_verb_words(form)], "verb")
         if asked in (None, "subject"):
             return _ordered(parts, event.fronted, "subject verb object place time")
@@ -560,7 +574,10 @@ class _Swahili(_Grammar):
 
     def verb(self, event: Event, asked: str | None) -> list[Word]:
         if event.predicate:
-            return [Word("si" if event.negated else "ni", "AUX"), *self.adjective(event.predicate, self.noun_class(event.subject))]
+            return [
+                Word("si" if event.negated else "ni", "AUX"),
+                *self.adjective(event.predicate, self.noun_class(event.subject)),
+            ]
         (stem, *rest), *negated_stem = [_verb_words(form) for form in self.forms(lexicon.VERBS, event.verb)]
         plural = _plural(event.subject) and asked != "subject"
         company = isinstance(event.subject, Organisation) and asked != "subject"

@@ -151,21 +151,35 @@ def specialisations(sampler: Sampler, event: Event) -> list[Event]:
     if event.predicate:
         noun, group = event.subject.noun, lexicon.ADJECTIVES[event.predicate].group
         given = {group} | ({lexicon.ADJECTIVES[event.subject.adjective].group} if event.subject.adjective else set())
-        open_ones = [a for a in lexicon.ADJECTIVES if describes(a, noun) and lexicon.ADJECTIVES[a].group not in given and opposite_adjective(a)]
+        open_ones = [
+            a
+            for a in lexicon.ADJECTIVES
+            if describes(a, noun) and lexicon.ADJECTIVES[a].group not in given and opposite_adjective(a)
+        ]
         more += [event.but(predicate=sampler.pick(open_ones))] if open_ones else []
     return more
 
 
 def contradictions(sampler: Sampler, event: Event) -> list[Event]:
     """Events with one slot filled by what excludes the given filler (drawn at random)."""
-    others = [event.but(**{slot: phrase}) for slot in ("subject", "object") if (phrase := _excluding(sampler, getattr(event, slot), event))]
+    others = [
+        event.but(**{slot: phrase})
+        for slot in ("subject", "object")
+        if (phrase := _excluding(sampler, getattr(event, slot), event))
+    ]
     if event.place:
-        others.append(event.but(place=_other(sampler, _alternatives(event.place, names("city"), list(lexicon.PLACES)), event.place)))
+        others.append(
+            event.but(
+                place=_other(sampler, _alternatives(event.place, names("city"), list(lexicon.PLACES)), event.place)
+            )
+        )
     if event.time:
         years = [t for t in lexicon.TIMES if t.isdigit()]
         days = ["Monday", "Friday"]
         relative, parts = ["yesterday", "today"], ["morning", "evening"]
-        others.append(event.but(time=_other(sampler, _alternatives(event.time, years, days, relative, parts), event.time)))
+        others.append(
+            event.but(time=_other(sampler, _alternatives(event.time, years, days, relative, parts), event.time))
+        )
     if other := opposite(event):
         others.append(other)
     return others
@@ -199,10 +213,14 @@ def _excluding(sampler: Sampler, phrase: NounPhrase | None, event: Event) -> Nou
             siblings = [n for n in siblings if phrase.adjective is None or describes(phrase.adjective, n)]
             options += [dataclasses.replace(phrase, noun=sampler.pick(siblings))] if siblings else []
             if phrase.number:
-                options.append(dataclasses.replace(phrase, number=_other(sampler, list(lexicon.NUMBERS), phrase.number)))
+                options.append(
+                    dataclasses.replace(phrase, number=_other(sampler, list(lexicon.NUMBERS), phrase.number))
+                )
             if phrase.adjective and not event.predicate:
                 group = lexicon.ADJECTIVES[phrase.adjective].group
-                rivals = [a for a in lexicon.ADJECTIVES if a != phrase.adjective and lexicon.ADJECTIVES[a].group == group]
+                rivals = [
+                    a for a in lexicon.ADJECTIVES if a != phrase.adjective and lexicon.ADJECTIVES[a].group == group
+                ]
                 rivals = [a for a in rivals if describes(a, phrase.noun)]
                 options += [dataclasses.replace(phrase, adjective=sampler.pick(rivals))] if rivals else []
             return sampler.pick(options) if options else None

@@ -247,7 +247,14 @@ ADJECTIVES: dict[str, Adjective] = _named(
     Adjective(c, group, tuple(kinds.split()), _forms(cells)) for c, group, kinds, *cells in _table(_ADJECTIVES)
 )
 VERBS: dict[str, Verb] = _named(
-    Verb(c, tuple(who.split()), () if what in ("-", "state") else tuple(what.split()), what == "state", opposite or None, _forms(cells))
+    Verb(
+        c,
+        tuple(who.split()),
+        () if what in ("-", "state") else tuple(what.split()),
+        what == "state",
+        opposite or None,
+        _forms(cells),
+    )
     for c, who, what, opposite, *cells in _table(_VERBS)
 )
 NAMES: dict[str, ProperName] = _named(

@@ -72,7 +72,6 @@ def _untrained(model: models.Model | None = None) -> Tokenizer:
             normalizers.Lowercase(),
             normalizers.Replace(Regex(r"\s+"), " "),
             normalizers.Prepend(" "),
-            normalizers.Replace(Regex("¿ *"), "¿ "),  # the word after it begins a word
             normalizers.Replace(Regex(r" +(?=[0-9" + _CHINESE + _escaped(PUNCTUATION) + r"])"), ""),
             normalizers.Replace(Regex(r" +$"), ""),
         ]
@@ -97,6 +96,8 @@ def _words() -> Iterator[str]:
         for name, size in ((f"xtreme_pos/{language}", 6000), (f"wikiann/{language}", 1000)):
             for row in datasets.rows(name, split="train", size=size):
                 yield from row["tokens"]
+                if row["tokens"][0] == "¿":  # written together with the word after it, which then has no "▁"
+                    yield "".join(row["tokens"][:2])
     for _, forms in lexicon.concepts():
         for cells in forms.values():
             yield from (word.partition("/")[0] for cell in cells for word in cell.split("_"))

@@ -14,7 +14,7 @@ PLAIN_LINE_SECONDS = 15.0  # without a terminal, one line at most this often
 
 
 class MetricsLog:
-    """Appends to `metrics.jsonl` and TensorBoard. A line is an object with `step` and `time`, in seconds since the epoch.
+    """Appends to `metrics.jsonl` (objects with `step` and `time`, seconds since the epoch) and TensorBoard.
 
     Args:
         folder: the phase's folder.
