@@ -63,7 +63,7 @@ def test_opposites():
 
 @pytest.mark.parametrize("label", [inference.ENTAILMENT, inference.NEUTRAL, inference.CONTRADICTION])
 def test_pairs_hold_what_their_label_says(label):
-    """Judged by an independent rule: what is left of a sentence when details are dropped or generalised, step by step."""
+    """Judged by another way: the hypothesis is, or is not, reached by generalising the premise step by step."""
     sampler = _sampler(3)
     for _ in range(200):
         first, second, given = inference.nli_pair(sampler, label)

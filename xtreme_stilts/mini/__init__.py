@@ -1,6 +1,6 @@
 """The embedded miniature benchmark: parallel sentences in seven languages, and every kind of task made of them.
 
-A lexicon of some 150 concepts (`lexicon.py`) and a grammar of each language (`grammar.py`) turn events (`events.py`)
+A lexicon of some 110 concepts (`lexicon.py`) and a grammar of each language (`grammar.py`) turn events (`events.py`)
 into sentences people can read; what follows from what is known (`inference.py`), so labels are right by construction.
 `datasets.py` makes rows of them with the feature names and types of the published data sets.
 

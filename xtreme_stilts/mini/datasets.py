@@ -224,7 +224,7 @@ def askable(event: Event) -> list[str]:
 
 
 class _Question(NamedTuple):
-    """What is asked: the events of the context, which of them the question is about, what it says, the slot asked for."""
+    """The events of the context, which of them the question is about, what it says of it, and the slot it asks for."""
 
     context: list[Event]
     about: int
@@ -329,7 +329,8 @@ def _tydiqa(sampler: Sampler, language: str, index: int) -> dict:
 
 
 _ENGLISH_NAMES = {
-    "en": "english", "de": "german", "es": "spanish", "ru": "russian", "sw": "swahili", "tr": "turkish", "zh": "chinese",
+    "en": "english", "de": "german", "es": "spanish", "ru": "russian",
+    "sw": "swahili", "tr": "turkish", "zh": "chinese",
 }  # fmt: skip
 
 
@@ -472,7 +473,7 @@ def _tatoeba(sampler: Sampler, language: str, size: int) -> list[dict]:
 def _bucc(sampler: Sampler, language: str, size: int) -> list[dict]:
     """`size` sentences of one side, 40 % of which have a counterpart on the other; the rest are distractors.
 
-    The release has three files; here a row holds a sentence and (on the language's own side) the ids of its counterparts.
+    The release has three files; here a row holds a sentence and, on the language's own side, its counterparts' ids.
     """
     own = language.removesuffix(_ENGLISH_SIDE)
     shared = int(0.4 * size)
@@ -518,7 +519,7 @@ def _text(sampler: Sampler, language: str, index: int) -> dict:
 def _document(sampler: Sampler, *languages: str) -> tuple[str, ...]:
     """A short text, the same in each of the languages.
 
-    Like real text it repeats itself: a statement and its restatement, a question and its answer, a cause and its effect.
+    Like real text it repeats itself: a statement is restated, a question answered, a cause followed by its effect.
     """
     draw = sampler.rng.random()
     if draw < 0.25:
@@ -584,10 +585,8 @@ def _mixed(sampler: Sampler, language: str, index: int) -> dict:
         parts = [_mix(sampler, event, language) for event in question.context]
         return {"text": " ".join([*parts, asked["question"], asked["answers"]["text"][0]])}
     first = _short_event(sampler)
-    if draw < 0.25:
-        second = (
-            first.but(negated=False) if first.negated else sampler.pick(inference.generalisations(first) or [first])
-        )
+    if draw < 0.25 and not first.negated:
+        second = sampler.pick(inference.generalisations(first) or [first])
     else:
         second = sampler.fronted(first.but(fronted=None), 0.2)
     return {"text": f"{_mix(sampler, first, language)} {_mix(sampler, second, sampler.pick(LANGUAGES))}"}

@@ -23,7 +23,7 @@ from xtreme_stilts.mini.events import Both, Event, Indefinite, NounPhrase, Organ
 
 
 class Word(NamedTuple):
-    """One token. `slot`: the slot of the event it belongs to; `entity`: PER, ORG, LOC or ""; `category`: CCG, English only."""
+    """One token. `slot`: of the event, "" for none; `entity`: PER, ORG, LOC or ""; `category`: CCG, English only."""
 
     text: str
     upos: str
@@ -33,7 +33,7 @@ class Word(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """A sentence in one language. `text` is what is written; `spans[i]` are the character offsets of `words[i]` in it."""
+    """A sentence in one language. `text` is what is written; `spans[i]` are the offsets of `words[i]` in it."""
 
     language: str
     text: str
@@ -88,7 +88,7 @@ def render_mixed(event: Event, language: str, borrowed: Mapping[str, str]) -> Se
 
 
 def _runs(sentence: Sentence) -> dict[str, list[Word]]:
-    """The words of a sentence by slot, in order. Words of no slot, or of one in several places, have keys of their own."""
+    """The words of a sentence by slot, in order. Words of no slot, or of a scattered one, have keys of their own."""
     runs = [(slot, list(words)) for slot, words in itertools.groupby(sentence.words, key=lambda word: word.slot)]
     count = collections.Counter(slot for slot, _ in runs)
     return {slot if slot and count[slot] == 1 else f"{slot} {i}": words for i, (slot, words) in enumerate(runs)}
@@ -155,7 +155,7 @@ def _plural(phrase: NounPhrase) -> bool:
 
 
 def _set(words: Sequence[Word], slot: str) -> list[Word]:
-    """Marks words with their slot, numerals in objects as slot "number" excepted (they can be asked for alone)."""
+    """The words marked with their slot."""
     return [word._replace(slot=slot) for word in words]
 
 
@@ -166,6 +166,7 @@ class _Grammar:
     full_stop = "."
     question_mark = "?"
     question_start: tuple[Word, ...] = ()
+    many = 2  # a number that takes the form "how many" takes
     comma = ","  # after a fronted place or time; "" where there is none
 
     def clause(self, event: Event, asked: str | None) -> list[Word]:
@@ -232,10 +233,13 @@ class _Grammar:
         raise NotImplementedError
 
     def how_many(self, phrase: Thing) -> list[Word]:
-        raise NotImplementedError
+        """How many red cars: the question in place of the number, which comes first in most languages."""
+        counted = Thing(phrase.noun, phrase.adjective, self.many)
+        return [*self.question("number"), *self.thing(counted, "object", False)[1:]]
 
     def in_city(self, entry: lexicon.ProperName) -> list[Word]:
-        raise NotImplementedError
+        preposition = {"es": "en", "zh": "在"}.get(self.language, "in")
+        return [Word(preposition, "ADP"), self.city(entry)]
 
     def arrange(self, event: Event, parts: dict[str, list[Word]], asked: str | None) -> list[Word]:
         raise NotImplementedError
@@ -256,24 +260,18 @@ class _English(_Grammar):
     ADVERB = r"(S\NP)\(S\NP)"
 
     def thing(self, phrase, role, negated):
-        singular, plural = (
-            self.forms(lexicon.NOUNS, phrase.noun) if not lexicon.NOUNS[phrase.noun].mass else (phrase.noun,) * 2
-        )
-        adjective = (
-            [Word(self.forms(lexicon.ADJECTIVES, phrase.adjective)[0], "ADJ", category="N/N")]
-            if phrase.adjective
-            else []
-        )
+        forms = self.forms(lexicon.NOUNS, phrase.noun)
         if lexicon.NOUNS[phrase.noun].mass:
-            return [Word(singular, "NOUN", category="NP")]
+            return [Word(forms[0], "NOUN", category="NP")]
+        singular, plural = forms
+        adjective = []
+        if phrase.adjective:
+            adjective = [Word(self.forms(lexicon.ADJECTIVES, phrase.adjective)[0], "ADJ", category="N/N")]
         if phrase.number:
             return [Word(str(phrase.number), "NUM", category="NP/N"), *adjective, Word(plural, "NOUN", category="N")]
         rest = [*adjective, Word(singular, "NOUN", category="N")]
         article = "the" if role == "subject" else "an" if rest[0].text[0] in "aeiou" else "a"
         return [Word(article, "DET", category="NP/N"), *rest]
-
-    def how_many(self, phrase):
-        return [*self.question("number"), *self.thing(Thing(phrase.noun, phrase.adjective, 2), "object", False)[1:]]
 
     def noun_phrase(self, phrase, role, event, asked):
         words = super().noun_phrase(phrase, role, event, asked)
@@ -281,19 +279,16 @@ class _English(_Grammar):
             return [words[0]._replace(category="N/N"), words[1]._replace(category="N")]
         return [word if word.category else word._replace(category="NP") for word in words]
 
-    def in_city(self, entry):
-        return [Word("in", "ADP"), self.city(entry)]
-
     def part(self, event, slot, asked):
         words = super().part(event, slot, asked)
         if not words or slot not in ("place", "time") or slot == asked:
             return words
-        modifier, noun = (r"S/S", "NP") if event.fronted == slot else (self.ADVERB, "NP")
+        modifier = "S/S" if event.fronted == slot else self.ADVERB
         if len(words) == 1:
             return [words[0]._replace(category=modifier)]
         preposition = words[0]._replace(category=f"({modifier})/NP")
         if len(words) == 2:
-            return [preposition, words[1]._replace(category=noun)]
+            return [preposition, words[1]._replace(category="NP")]
         return [preposition, words[1]._replace(category="NP/N"), words[2]._replace(category="N")]
 
     def verb(self, event: Event) -> list[Word]:
@@ -356,12 +351,6 @@ class _German(_Grammar):
         stem = self.forms(lexicon.ADJECTIVES, phrase.adjective)[-1]
         return [Word(stem + (ending[1:] if stem.endswith("e") else ending), "ADJ")]
 
-    def how_many(self, phrase):
-        return [*self.question("number"), *self.thing(Thing(phrase.noun, phrase.adjective, 2), "object", False)[1:]]
-
-    def in_city(self, entry):
-        return [Word("in", "ADP"), self.city(entry)]
-
     def arrange(self, event, parts, asked):
         negation = [Word("nicht", "PART")] if event.negated else []
         order = "subject verb after"
@@ -421,9 +410,6 @@ class _Spanish(_Grammar):
         personal = [Word("a", "ADP")] if lexicon.NOUNS[phrase.noun].kind == "person" else []
         return [*personal, Word("cuántas" if gender == "f" else "cuántos", "DET"), *noun]
 
-    def in_city(self, entry):
-        return [Word("en", "ADP"), self.city(entry)]
-
     def gender(self, subject: NounPhrase) -> str:
         if isinstance(subject, Person):
             return "f" if lexicon.NAMES[subject.first].kind == "woman" else "m"
@@ -449,11 +435,12 @@ class _Spanish(_Grammar):
 
 class _Russian(_Grammar):
     language = "ru"
+    many = 5  # the genitive plural follows
     comma = ""
     conjunction = Word("и", "CCONJ")
 
     def adjective(self, concept: str, case: str) -> Word:
-        """`case`: m, f, n (nominative), f-acc, genitive (also the accusative of living masculines), plural (genitive plural)."""
+        """`case`: m, f, n (nominative), f-acc, genitive (of m; the accusative of the living), plural (genitive)."""
         stem, masculine, plural = self.forms(lexicon.ADJECTIVES, concept)
         ending = {"m": masculine, "f": "ая", "n": "ое", "f-acc": "ую", "genitive": "ого", "plural": plural}[case]
         return Word(stem + ending, "ADJ")
@@ -481,9 +468,6 @@ class _Russian(_Grammar):
 
     def name(self, entry, role):
         return entry.forms["ru"][-1 if role == "object" and entry.kind != "surname" else 0]
-
-    def how_many(self, phrase):
-        return [*self.question("number"), *self.thing(Thing(phrase.noun, phrase.adjective, 5), "object", False)[1:]]
 
     def in_city(self, entry):
         return [Word("в", "ADP"), Word(entry.forms["ru"][1], "PROPN", entity="LOC")]
@@ -610,7 +594,7 @@ class _Turkish(_Grammar):
     def suffixed(name: str, suffix: str) -> str:
         """A proper name with its accusative ("acc") or locative ("loc") ending, by vowel harmony.
 
-        The last vowel decides: the accusative has four vowels, the locative two; a voiceless last consonant turns d to t.
+        The last vowel decides: the accusative has four vowels, the locative two; after a voiceless consonant d is t.
         """
         vowel = next(letter for letter in reversed(name.lower()) if letter in "aıoueiöü")
         if suffix == "acc":
@@ -629,9 +613,6 @@ class _Turkish(_Grammar):
         if phrase.number:
             return [Word(str(phrase.number), "NUM"), *adjective, noun]
         return [*adjective, *([Word("bir", "DET")] if role == "object" else []), noun]
-
-    def how_many(self, phrase):
-        return [*self.question("number"), *self.thing(Thing(phrase.noun, phrase.adjective, 2), "object", False)[1:]]
 
     def in_city(self, entry):
         return [Word(self.suffixed(entry.concept, "loc"), "PROPN", entity="LOC")]
@@ -666,15 +647,9 @@ class _Chinese(_Grammar):
             return [number, Word(classifier[0], "NOUN"), *adjective, Word(noun, "NOUN")]
         return [*adjective, Word(noun, "NOUN")]
 
-    def how_many(self, phrase):
-        return [*self.question("number"), *self.thing(Thing(phrase.noun, phrase.adjective, 2), "object", False)[1:]]
-
     def person(self, phrase, role):
         words = super().person(phrase, role)
         return words if len(words) == 1 else [words[0], Word("·", "PUNCT", entity="PER"), words[1]]
-
-    def in_city(self, entry):
-        return [Word("在", "ADP"), self.city(entry)]
 
     def arrange(self, event, parts, asked):
         if event.predicate:

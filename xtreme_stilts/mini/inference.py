@@ -228,7 +228,7 @@ def _excluding(sampler: Sampler, phrase: NounPhrase | None, event: Event) -> Nou
 
 
 def _exclusive(one: str, other: str) -> bool:
-    """Whether nothing is both: man and woman, boy and girl, and any two animals, fruits or things, but not man and teacher."""
+    """Whether nothing is both: man and woman, boy and girl, any two animals, fruits or things; not man and teacher."""
     if one == other:
         return False
     if lexicon.NOUNS[one].kind != "person":

@@ -1,9 +1,9 @@
 """The miniature's tokenizer: how it is trained, and the copy that is shipped in the folder `tokenizer/`.
 
-A Unigram model over the miniature's text in the dress of XLM-R's: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, `<mask>` last,
-words begin with "▁", pairs are `<s> A </s></s> B </s>`. Three simplifications keep its vocabulary small enough to learn
-in a minute: text is lower-cased, punctuation and numbers stand alone, and digits, punctuation and Chinese characters never carry
-the "▁", so that a word has the same piece wherever it stands.
+A Unigram model over the miniature's text in the dress of XLM-R's: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, `<mask>`
+last, words begin with "▁", pairs are `<s> A </s></s> B </s>`. Three simplifications keep its vocabulary small enough
+to learn in a minute: text is lower-cased, punctuation and numbers stand alone, and digits, punctuation and Chinese
+characters never carry the "▁", so that a word has the same piece wherever it stands.
 
 `python -m xtreme_stilts.mini.tokenizer FOLDER` trains it anew and writes it.
 """
@@ -33,8 +33,8 @@ _CHINESE = r"\u4e00-\u9fff"
 def train(*, least: int = 5) -> Tokenizer:
     """A tokenizer trained on the miniature's text.
 
-    The unigram probabilities are the words' relative frequencies; a word seen less than `least` times has no piece of its
-    own and falls apart into shorter pieces, in the end into characters.
+    The unigram probabilities are the words' relative frequencies; a word seen less than `least` times has no piece of
+    its own and falls apart into shorter pieces, in the end into characters.
 
     Args:
         least: how often a word must be seen to become a piece.
