@@ -74,6 +74,12 @@ def test_the_fingerprint_follows_what_matters():
     assert base != fingerprint(by_task={"panx": {"learning_rate": 1.0}})
     assert base != fingerprint(intermediates={"a": ("mnli",)})
     assert base == fingerprint(by_task={"panx": {"log_every": 1}})
+    # A mixture is known by its rates, too, not by its name alone.
+    names = []
+    for temperature in (1.0, 2.0):
+        tasks.register_mixture(tasks.Mixture(name="two", tasks=("mnli.en", "qqp.en"), temperature=temperature))
+        names.append(fingerprint(intermediates={"a": ("two",)}))
+    assert names[0] != names[1]
     other = dataclasses.replace(ROOT, tokenizer="u")
     assert base != plan(study(targets=("panx",)), root=other).phases[-1].fingerprint
 
@@ -117,3 +123,18 @@ def test_every_family_can_be_planned():
         "tydiqa",
         "tatoeba",
     }
+
+
+def test_a_mixture_of_the_users_own_in_seqio_works_by_name():
+    seqio = pytest.importorskip("seqio")
+    import xtreme_stilts.tasks.seqio_tasks  # noqa: F401  (registers ours)
+
+    seqio.MixtureRegistry.add("users_own", [("mini_mnli.en", 1.0), ("mini_squad_v1.en", 3.0)])
+    try:
+        found = tasks.mixture("users_own")
+        assert found.tasks == ("mini_mnli.en", "mini_squad_v1.en")
+        assert [found.rate(task, rows=rows) for task, rows in zip(found.tasks, (10, 99), strict=True)] == [1.0, 3.0]
+        layout = plan(study(intermediates={"own": ("users_own",)}, targets=("mini_panx",)), root=ROOT)
+        assert [phase.path for phase in layout.phases] == ["users_own", "users_own > mini_panx.en"]
+    finally:
+        seqio.MixtureRegistry.remove("users_own")

@@ -56,6 +56,7 @@ class Phase:
         kind: mlm | intermediate | target | retrieval.
         mixture: the mixture or task trained on; for retrieval the family evaluated.
         versions: the mixture's tasks with the versions of their data.
+        mixing: how the mixture weighs its tasks.
         root: where the chain of phases begins.
         parent: the phase whose encoder it starts from; None = the root.
         recipe: how it trains; None for retrieval.
@@ -65,6 +66,7 @@ class Phase:
     kind: str
     mixture: str
     versions: tuple[tuple[str, str], ...]
+    mixing: tuple
     root: Root
     parent: Phase | None
     recipe: Recipe | None
@@ -83,6 +85,7 @@ class Phase:
             "version": RESULT_VERSION,
             "mixture": self.mixture,
             "tasks": self.versions,
+            "mixing": self.mixing,
             "recipe": {name: value for name, value in recipe.items() if name not in _WITHOUT_EFFECT},
             "seed": self.seed,
             "parent": (self.parent or self.root).fingerprint,
@@ -180,6 +183,7 @@ class _Phases:
                 kind=kind,
                 mixture=found.name,
                 versions=_versions(found.tasks),
+                mixing=(found.temperature, found.cap, sorted(found.weights.items())),
                 root=self.root,
                 parent=parent,
                 recipe=recipe,
@@ -193,6 +197,7 @@ class _Phases:
                 kind="retrieval",
                 mixture=family.name,
                 versions=(),
+                mixing=(),
                 root=self.root,
                 parent=parent,
                 recipe=None,

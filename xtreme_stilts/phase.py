@@ -224,9 +224,7 @@ def _streams(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Stream]:
     others an optimizer step sees one, as in jiant."""
     recipe, mixture = phase.recipe, tasks.mixture(phase.mixture)
     caches = {task: _training_cache(task, recipe=recipe, setting=setting, seed=phase.seed) for task in phase.task_names}
-    rates = {
-        task: min(len(cache), mixture.cap or len(cache)) ** (1 / mixture.temperature) for task, cache in caches.items()
-    }
+    rates = {task: mixture.rate(task, rows=len(cache)) for task, cache in caches.items()}
     together = [task for task, cache in caches.items() if cache.kind == "mlm"]
     groups = [[task] for task in caches if task not in together] + ([together] if together else [])
     rows = rows_per_process(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r}")

@@ -34,7 +34,7 @@ PRESETS: Mapping[str, EncoderConfig] = MappingProxyType(
             hidden_size=128,
             num_layers=2,
             num_heads=4,
-            intermediate_size=256,
+            intermediate_size=128,
             max_positions=512,
             initializer_range=0.05,  # 0.02 suits rows eight times as wide
         ),

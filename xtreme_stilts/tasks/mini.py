@@ -109,15 +109,22 @@ INTERMEDIATE = (
 )
 
 TEXT = mini_family(text.file_family(text.TEXT, codes=LANGUAGES), "text/{language}", languages=LANGUAGES, name="text")
+MIXED = mini_family(text.file_family(text.TEXT, codes=LANGUAGES), "mixed/{language}", languages=LANGUAGES, name="mixed")
 PARALLEL = mini_family(
     text.file_family(text.PARALLEL, codes=OTHERS), "parallel/{language}", languages=OTHERS, name="parallel"
 )
 
-FAMILIES = (*TARGETS, *INTERMEDIATE, TEXT, PARALLEL)
+FAMILIES = (*TARGETS, *INTERMEDIATE, TEXT, MIXED, PARALLEL)
 
 MIXTURES = (
     Mixture(name="mini_multitask", tasks=tuple(family.train for family in INTERMEDIATE)),
     Mixture(name="mini_xtreme_train", tasks=tuple(PREFIX + task for task in xtreme.TRAIN.tasks)),
     Mixture(name="mini_mlm", tasks=TEXT.tasks, temperature=text.SMOOTHING),
-    Mixture(name="mini_tlm", tasks=(*TEXT.tasks, *PARALLEL.tasks), temperature=text.SMOOTHING),
+    # Half of it is code-mixed: in so little text, languages meet in the encoder only where they meet in a sentence.
+    Mixture(
+        name="mini_tlm",
+        tasks=(*TEXT.tasks, *MIXED.tasks, *PARALLEL.tasks),
+        weights={task: 3.0 for task in MIXED.tasks},
+        temperature=text.SMOOTHING,
+    ),
 )

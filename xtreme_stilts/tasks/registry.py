@@ -15,6 +15,8 @@ Terms and assumptions:
 from __future__ import annotations
 
 import dataclasses
+import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -139,17 +141,22 @@ class Task(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mixture:
-    """Tasks trained on together. A task's rate is min(rows, cap) ** (1 / temperature).
+    """Tasks trained on together. A task's rate is weight * min(rows, cap) ** (1 / temperature).
 
-    Temperature 1 samples every row equally often (proportional); a high one evens the tasks out. jiant's
-    samplers (`task_sampler.py`); exponential smoothing with exponent a (Conneau & Lample 2019) is temperature
-    1 / a.
+    Temperature 1 samples every row equally often (proportional); a high one evens the tasks out. jiant's samplers
+    (`task_sampler.py`); exponential smoothing with exponent a (Conneau & Lample 2019) is temperature 1 / a.
+    Tasks without a weight have weight 1.
     """
 
     name: str
     tasks: tuple[str, ...]
     temperature: float = 1.0
     cap: int | None = None
+    weights: Mapping[str, float] = _mapping({})
+
+    def rate(self, task: str, *, rows: int) -> float:
+        """A task's share of the training stream, before normalising; `rows` is the size of its training set."""
+        return self.weights.get(task, 1.0) * float(min(rows, self.cap or rows)) ** (1 / self.temperature)
 
 
 _families: dict[str, Family] = {}
@@ -320,11 +327,25 @@ def mixture(name: str) -> Mixture:
         return found
     if _canonical(name) in _families and (known := family(name)).train:
         return Mixture(name=known.train, tasks=(known.train,))
+    if (own := _users_mixture(name)) is not None:
+        return own
     prefix = name.rpartition(".")[0]
     if prefix and _canonical(prefix) in _families:
         return Mixture(name=task(name).name, tasks=(task(name).name,))
     names = [*_mixtures, *_families, *(each for known in families() for each in known.tasks)]
     raise UserError(f"no mixture or task {name!r}; {did_you_mean(name, names)}")
+
+
+def _users_mixture(name: str) -> Mixture | None:
+    """A mixture that a user's module added to seqio's own registry, with the rates it has there."""
+    seqio = sys.modules.get("seqio")
+    if seqio is None or name not in seqio.MixtureRegistry.names():
+        return None
+    found = seqio.MixtureRegistry.get(name)
+    rates = {each.name: float(found.get_rate(each)) for each in found.tasks}
+    for each in rates:
+        task(each)  # raises where nobody has said which head it needs
+    return Mixture(name=name, tasks=tuple(rates), temperature=math.inf, weights=rates)
 
 
 def suite(name: str) -> tuple[Family, ...]:

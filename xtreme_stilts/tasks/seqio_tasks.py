@@ -98,12 +98,12 @@ def _add_mixture(mixture: registry.Mixture) -> None:
 
 
 def _rate(task: seqio.Task, *, mixture: registry.Mixture) -> float:
-    """Mixing rate min(rows, cap) ** (1 / temperature), of the rows before any are dropped.
+    """The mixture's rate of a task, from its rows before any are dropped.
 
     They are those of the training split, or of its first split if a task is only evaluated on.
     """
     rows = task.num_input_examples("train" if "train" in task.splits else task.splits[0])
-    return float(min(rows, mixture.cap or rows)) ** (1 / mixture.temperature)
+    return mixture.rate(task.name, rows=rows)
 
 
 # --------------------------------------------------------------------------------------------------
