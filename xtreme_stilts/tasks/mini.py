@@ -124,7 +124,7 @@ MIXTURES = (
     Mixture(
         name="mini_tlm",
         tasks=(*TEXT.tasks, *MIXED.tasks, *PARALLEL.tasks),
-        weights={task: 3.0 for task in MIXED.tasks},
+        weights=dict.fromkeys(MIXED.tasks, 3.0),
         temperature=text.SMOOTHING,
     ),
 )
