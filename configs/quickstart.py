@@ -32,7 +32,7 @@ def get_config(arg: str | None = None):
     config.targets = ("mini_xnli", "mini_pawsx", "mini_udpos", "mini_panx", "mini_xquad")
     config.retrieval = ("mini_bucc2018", "mini_tatoeba")
 
-    # Far from a published encoder's recipe: with 2 M tokens instead of trillions, high rates and many masks align languages best.
+    # Not a published encoder's recipe: with 2 M tokens, high rates and many masks align the languages best.
     mlm = config.recipes.mlm
     mlm.steps, mlm.rows, mlm.length, mlm.learning_rate = 1600, 16, 64, 5e-3
     mlm.mask_rate, mlm.beta2, mlm.log_every = 0.45, 0.98, 100
