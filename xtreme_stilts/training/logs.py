@@ -87,7 +87,7 @@ class Progress:
         self.done = done
         if self._bar:
             self._bar.update(self._task, completed=done, note=note)
-        elif time.monotonic() - self._last_line >= PLAIN_LINE_SECONDS:
+        elif done < self.total and time.monotonic() - self._last_line >= PLAIN_LINE_SECONDS:
             self._last_line = time.monotonic()
             self._line(note)
 
