@@ -45,7 +45,7 @@ class Recipe:
     eval_every: int = 0  # steps between validations on the training task's English validation set; 0 = at the end
     eval_rows: int = 500  # first rows of the validation set that count (jiant: eval_subset_num)
     patience: int = 30  # validations without improvement before stopping
-    checkpoint_every: int = 0  # steps between checkpoints for resuming; 0 = at each validation
+    checkpoint_every: int = 0  # steps between checkpoints for resuming; 0 = at each validation, else every 1,000
     log_every: int = 20  # steps between lines in metrics.jsonl
     shuffle_labels: bool = False  # control experiment: labels dealt at random (what is learned without a signal)
 

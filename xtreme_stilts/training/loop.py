@@ -31,6 +31,8 @@ from xtreme_stilts.training.sharding import put_batch
 
 Tree = Any
 
+CHECKPOINT_EVERY = 1000  # steps, where neither the recipe's checkpoints nor its validations say otherwise
+
 
 class Batches(Protocol):
     """A stream of training batches whose position can be saved."""
@@ -214,8 +216,8 @@ class _Run:
             self._read_pending()
         if self.validate and (last or (recipe.eval_every and self.step % recipe.eval_every == 0)):
             self._validate()
-        every = recipe.checkpoint_every or recipe.eval_every
-        if every and self.step % every == 0 and not last:
+        every = recipe.checkpoint_every or recipe.eval_every or CHECKPOINT_EVERY
+        if self.step % every == 0 and not last:
             self._save_latest()
 
     def _read_pending(self) -> None:
