@@ -206,7 +206,7 @@ def test_a_tokenizer_too_large_for_the_encoder_is_refused(tiny, tmp_path, checkp
         ({"tokenizer": "no/such/folder"}, "no/such/folder"),
         ({"model.preset": "lage"}, "did you mean 'large'"),
         ({"model.heads": 3}, "num_heads"),
-        ({"recipes.target.max_length": 300, "recipes.target.length": 300}, "position table holds 256 tokens"),
+        ({"recipes.target.max_length": 600, "recipes.target.length": 600}, "position table holds 512 tokens"),
         ({"recipes.target.steps": 0}, "neither steps nor epochs"),
         ({"mesh.data": 3}, "the product must be the number of devices"),
         ({"import_modules": ("no_such_module",)}, "config.import_modules: 'no_such_module' cannot be imported"),
