@@ -42,7 +42,7 @@ from xtreme_stilts.models import EncoderConfig, Head, Model, hf
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
 from xtreme_stilts.training.loop import Fit, TaskStream, Trainer
-from xtreme_stilts.training.sharding import param_shardings, rows_per_process
+from xtreme_stilts.training.sharding import param_shardings, placed, rows_per_process
 
 Tree = Any
 
@@ -163,14 +163,7 @@ def encoder_params(phase: Phase | None, *, root_seed: int, setting: Setting) -> 
 def read_best(phase: Phase, *, setting: Setting, model: Model, items: tuple[str, ...]) -> dict[str, Tree]:
     """Items (`encoder`, `heads`) of a finished phase's best checkpoint, placed on the mesh."""
     shapes, shardings = model.abstract_params(), param_shardings(model, setting.mesh)
-    abstract = {
-        item: jax.tree.map(
-            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-            shapes[item],
-            shardings[item],
-        )
-        for item in items
-    }
+    abstract = {item: placed(shapes[item], shardings[item]) for item in items}
     with Checkpoints(setting.folder(phase) / "best") as best:
         return best.restore(best.steps()[0], abstract=abstract)
 

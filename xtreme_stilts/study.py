@@ -60,9 +60,8 @@ def run(study: StudyConfig, *, workdir: epath.PathLike, dry_run: bool = False) -
     if dry_run:
         return
     _open_workdir(setting, layout)
-    scores: dict[str, dict[str, list[LanguageScores]]] = {}
     for number, phase in enumerate(layout.phases, 1):
-        _run_phase(phase, f"[{number}/{len(layout.phases)}]", layout=layout, setting=setting, scores=scores, say=say)
+        _run_phase(phase, f"[{number}/{len(layout.phases)}]", layout=layout, setting=setting, say=say)
     _report(setting, say=say)
     say(f"done in {time.monotonic() - began:.0f} s: {setting.workdir}/results.csv, {setting.workdir}/report/index.html")
 
@@ -193,7 +192,7 @@ def _open_workdir(setting: Setting, layout: Plan) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
-def _run_phase(phase: Phase, number: str, *, layout: Plan, setting: Setting, scores: dict, say: Callable) -> None:
+def _run_phase(phase: Phase, number: str, *, layout: Plan, setting: Setting, say: Callable) -> None:
     """Trains a phase unless it is done, evaluates what is asked of it, and adds its rows to results.csv."""
     title = f"{number} {phase.kind} {phase.path} (seed {phase.seed})"
     steps = 0
@@ -204,22 +203,16 @@ def _run_phase(phase: Phase, number: str, *, layout: Plan, setting: Setting, sco
         else:
             train(phase, setting=setting, title=title)
         steps = json.loads(record.read_text())["best_step"]
-    families = layout.families_after(phase)
-    for name in families:
+    scores: dict[str, list[LanguageScores]] = {}
+    for name in layout.families_after(phase):
         done: list[str] = []
         began = time.monotonic()
-        scores.setdefault(phase.fingerprint, {})[name] = evaluate(
-            phase, tasks.family(name), setting=setting, note=done.append
-        )
+        scores[name] = evaluate(phase, tasks.family(name), setting=setting, note=done.append)
         if done:
             say(f"{number} evaluated {name} in {len(done)} languages, {time.monotonic() - began:.1f} s")
     cells = [cell for cell in layout.cells if cell.phase == phase]
     if cells and jax.process_index() == 0:
-        rows = [
-            row
-            for cell in cells
-            for row in _rows(cell, scores[phase.fingerprint][cell.family], steps=steps, setting=setting)
-        ]
+        rows = [row for cell in cells for row in _rows(cell, scores[cell.family], steps=steps, setting=setting)]
         results_lib.add(setting.workdir / "results.csv", rows)
 
 

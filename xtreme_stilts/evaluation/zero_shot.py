@@ -83,10 +83,7 @@ def evaluate(
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "scores.json"
     known = json.loads(record.read_text()) if record.exists() else {}
-    keys = {
-        language: _key(phase, family, language, setting=setting)
-        for language in languages_of(family, study=setting.study)
-    }
+    keys = {language: _key(family, language, setting=setting) for language in languages_of(family, study=setting.study)}
     missing = [language for language, key in keys.items() if known.get(language, {}).get("key") != key]
     if missing:
         run = (_Sentences if family.kind == "embedding" else _Targets)(phase, family, setting=setting)
@@ -104,7 +101,7 @@ def evaluate(
     ]
 
 
-def _key(phase: Phase, family: tasks.Family, language: str, *, setting: Setting) -> str:
+def _key(family: tasks.Family, language: str, *, setting: Setting) -> str:
     """Decides whether an evaluation on disk is the one asked for. Batch shapes change nothing."""
     asked = dataclasses.asdict(setting.study.evaluation)
     relevant = ("max_examples", "layer", "pooling") if family.kind == "embedding" else ("max_examples",)

@@ -91,6 +91,13 @@ def param_shardings(model, mesh: Mesh):
     )
 
 
+def placed(shapes, shardings):
+    """A tree of ShapeDtypeStruct with the shardings of another tree: what a checkpoint is restored into."""
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, shardings
+    )
+
+
 def constraints(mesh: Mesh):
     """A context for tracing a model: activations and gathered tables are placed by the same table of rules.
 

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 
 from xtreme_stilts.models import Model
 from xtreme_stilts.training.optimizer import AdamW, Schedule
-from xtreme_stilts.training.sharding import constraints, param_shardings, replicated
+from xtreme_stilts.training.sharding import constraints, param_shardings, placed, replicated
 
 Tree = Any
 
@@ -60,11 +60,7 @@ def abstract_state(model: Model, *, optimizer: AdamW, mesh: Mesh) -> TrainState:
     shapes = TrainState(
         params, jax.eval_shape(optimizer.transformation().init, params), jax.ShapeDtypeStruct((), jnp.int32)
     )
-    return jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        shapes,
-        state_shardings(model, optimizer=optimizer, mesh=mesh),
-    )
+    return placed(shapes, state_shardings(model, optimizer=optimizer, mesh=mesh))
 
 
 @functools.lru_cache(maxsize=64)
