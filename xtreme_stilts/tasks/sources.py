@@ -91,21 +91,25 @@ class Rows:
 # Files
 
 
-def open_text(path: str | os.PathLike):
-    """Opens a UTF-8 text file for reading, unpacking `.xz` and `.gz`."""
-    opener = {".xz": lzma.open, ".gz": gzip.open}.get(pathlib.Path(path).suffix, open)
-    return opener(path, "rt", encoding="utf-8", newline="\n")
-
-
 def lines(path: str | os.PathLike) -> Iterator[str]:
-    """The lines of a text file without their line ends; a carriage return before the line feed is dropped
-    too."""
+    """The lines of a UTF-8 text file, `.xz` and `.gz` unpacked, without their line ends.
+
+    A line ends at a line feed; a carriage return before it is dropped too, and so is a byte order mark at the start.
+
+    Raises:
+        UserError: there is no such file, it cannot be unpacked, or a line is not UTF-8.
+    """
+    opener = {".xz": lzma.open, ".gz": gzip.open}.get(pathlib.Path(path).suffix, open)
+    number = 0
     try:
-        with open_text(path) as file:
-            for line in file:
-                yield line.rstrip("\r\n")
-    except (UnicodeDecodeError, lzma.LZMAError, gzip.BadGzipFile, EOFError) as error:
-        raise UserError(f"{path} cannot be read as UTF-8 text: {error}") from None
+        with opener(path, "rb") as file:
+            for number, line in enumerate(file, 1):  # noqa: B007
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        byte = f"byte {error.object[error.start]:#04x} at column {error.start + 1}"
+        raise UserError(f"{path} line {number} is not UTF-8 text ({byte}: {error.reason})") from None
+    except (OSError, lzma.LZMAError, EOFError) as error:
+        raise UserError(f"{path} cannot be read after line {number}: {error}") from None
 
 
 def columns(path: str | os.PathLike, *, count: int) -> Iterator[tuple[str, ...]]:
