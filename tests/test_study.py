@@ -79,7 +79,8 @@ def test_a_study_and_its_second_run(tiny, tmp_path, capsys):
         for target in ("mini_tatoeba", "mini_bucc2018"):
             found = frame[(frame.intermediate == row) & (frame.target == target)]
             assert set(found.language) == seven - {"en"}
-            assert set(found.layer) == {1}  # 14/24 of two layers
+            assert set(found.layer) == {0, 1, 2}
+            assert set(found[found.metric == "chance"].layer) == {1}  # the reported one: 14/24 of two layers
     assert frame.value.between(0, 100).all()
     assert set(frame[(frame.target == "mini_xnli") & (frame.metric == "chance")].value.round(6)) == {33.333333}
     assert (tmp_path / "report" / "index.html").stat().st_size > 10_000

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 import ml_collections
 
 from xtreme_stilts.errors import UserError, did_you_mean
+from xtreme_stilts.tasks.files import FileTask
 
 TRAINED_KINDS = ("mlm", "intermediate", "target")  # retrieval is evaluated only, so it has no recipe
 
@@ -47,6 +48,8 @@ class Recipe:
     patience: int = 30  # validations without improvement before stopping
     checkpoint_every: int = 0  # steps between checkpoints for resuming; 0 = at each validation, else every 1,000
     log_every: int = 20  # steps between lines in metrics.jsonl
+    embeddings: str = "active"  # active: train the rows of the word table that the data use; dense: all; frozen: none
+    moment: str = "float32"  # type of Adam's first moment: float32 | bfloat16
     shuffle_labels: bool = False  # control experiment: labels dealt at random (what is learned without a signal)
 
 
@@ -57,6 +60,7 @@ class ModelConfig:
     preset: str = "base"  # a size of models/presets.py; ignored where `weights` has a config.json
     weights: str = ""  # folder with config.json and safetensors in HF format; "" = random start
     dtype: str = "float32"  # compute type; parameters are always float32
+    attention: str = "auto"  # auto | xla | cudnn | splash: kernel where no attention weights are dropped
     remat: str = "none"  # none | dots | full: what the backward pass recomputes to save memory
     scan_layers: bool = True  # one compiled layer, looped; False compiles longer and runs 6-11 % faster on CPU
     dropout: float = -1.0  # hidden and attention dropout; -1 = the encoder's own
@@ -84,8 +88,12 @@ class EvaluationConfig:
     length: int = 512  # tokens of a row; one compiled function serves all languages
     pack: bool = True
     max_examples: int = 0  # first examples of each language that count; 0 = all (anything else is no published score)
-    layer: int = -1  # retrieval: hidden_states number; -1 = 14/24 of the depth
-    pooling: str = "mean"  # retrieval: mean | cls
+    # Retrieval only, to the end. One pass gives every hidden state (0 = embeddings); one layer and pooling is reported.
+    layer: int = -1  # the one reported; -1 = 14/24 of the depth
+    pooling: str = "mean"  # the one reported: mean | cls
+    layer_choice: str = "fixed"  # fixed: report these two; dev: what mines best on validation (Tatoeba has none: fixed)
+    layers: tuple[int, ...] = ()  # also scored, both poolings; () = all of them, large mining corpora the reported only
+    duplicates: str = "jiant"  # mining, repeated texts: jiant = all pairs of their ids; xtreme = none
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,11 +105,16 @@ class StudyConfig:
     tokenizer: str = ""  # folder or hub name; "" = the folder of `model.weights`; "mini" = the miniature's
     data_dir: str = ""  # prepared TFDS data sets; "" = TFDS's own default
     text_dir: str = ""  # folder of <lang>.txt[.xz] and parallel/<lang>.tsv[.xz] for the text_file tasks
-    bucc_dir: str = ""  # folder with the BUCC 2018 release files
+    manual_dir: str = ""  # folder with release files that TFDS cannot fetch, such as BUCC 2018's and CCGbank's
     cache_dir: str = ""  # tokenised data; "" = <workdir>/cache
+    compilation_cache: str = ""  # compiled functions, kept between runs; "" = <workdir>/compiled
     download: bool = False  # let TFDS fetch data sets that are not prepared
     import_modules: tuple[str, ...] = ()  # user modules that declare tasks, imported first
+    tasks: Mapping[str, FileTask] = dataclasses.field(default_factory=dict)  # name -> files that are made a task
     mixtures: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # name -> tasks trained together
+    budgets: Mapping[str, int] = dataclasses.field(
+        default_factory=dict
+    )  # mixture -> examples it trains on in all, evenly from its tasks; others: all there are
     mixing_temperature: float = 1.0  # rate of a task = rows ** (1 / temperature); 1 = proportional
     seeds: tuple[int, ...] = (0,)
     pretrain: tuple[str, ...] = ()  # MLM mixtures every row starts from, trained once for all seeds
@@ -180,6 +193,8 @@ def _read(cls, given: Mapping, path: str, problems: list[str]):
 
 
 def _read_value(hint, value, path: str, problems: list[str]):
+    if hint is FileTask and isinstance(value, Mapping):
+        return _read_file_task(value, path, problems)
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             problems.append(f"{path} is {value!r}; it must be a group of fields")
@@ -215,6 +230,14 @@ def _read_scalar(hint, value, path: str, problems: list[str]):
     return value
 
 
+def _read_file_task(value: Mapping, path: str, problems: list[str]) -> FileTask:
+    try:
+        return FileTask.of(value)
+    except UserError as error:  # one line a problem, each beginning with the field
+        problems.extend(f"{path}.{line}" for line in str(error).splitlines())
+        return FileTask()
+
+
 def _read_by_task(value, path: str, problems: list[str]) -> Mapping:
     hints = typing.get_type_hints(Recipe)
     result = {}
@@ -234,9 +257,12 @@ def _read_by_task(value, path: str, problems: list[str]) -> Mapping:
 
 _CHOICES = {
     "config.model.dtype": ("float32", "bfloat16"),
+    "config.model.attention": ("auto", "xla", "cudnn", "splash"),
     "config.model.remat": ("none", "dots", "full"),
     "config.model.head_pooling": ("jiant", "cls"),
     "config.evaluation.pooling": ("mean", "cls"),
+    "config.evaluation.layer_choice": ("fixed", "dev"),
+    "config.evaluation.duplicates": ("jiant", "xtreme"),
 }
 
 
@@ -249,6 +275,11 @@ def _check_ranges(study: StudyConfig, problems: list[str]) -> None:
         problems.append(f"config.model.dropout is {study.model.dropout}; it must be -1 or in [0, 1)")
     if not study.seeds or len(set(study.seeds)) < len(study.seeds) or min(study.seeds) < 0:
         problems.append(f"config.seeds is {study.seeds}; it must hold at least one seed, all >= 0 and different")
+    for name, examples in study.budgets.items():
+        if name not in study.mixtures:
+            problems.append(f"config.budgets.{name}: no such mixture; {did_you_mean(name, study.mixtures)}")
+        elif examples < 1:
+            problems.append(f"config.budgets.{name} is {examples}; it must be at least 1")
     if study.mixing_temperature <= 0:
         problems.append(f"config.mixing_temperature is {study.mixing_temperature}; it must be positive")
     if not study.intermediates:
@@ -263,10 +294,21 @@ def _check_ranges(study: StudyConfig, problems: list[str]) -> None:
         _check_recipe(study.recipes[kind], f"config.recipes.{kind}", problems)
     for task, changes in study.by_task.items():
         _check_recipe(dataclasses.replace(Recipe(), **changes), f"config.by_task.{task}", problems)
-    _positive(study.evaluation, "config.evaluation", ("rows", "length"), problems)
+    _check_evaluation(study.evaluation, problems)
     axes = dataclasses.asdict(study.mesh)
     if any(size != -1 and size < 1 for size in axes.values()) or list(axes.values()).count(-1) > 1:
         problems.append(f"config.mesh is {axes}; sizes must be >= 1 and at most one may be -1")
+
+
+def _check_evaluation(evaluation: EvaluationConfig, problems: list[str]) -> None:
+    _positive(evaluation, "config.evaluation", ("rows", "length"), problems)
+    if evaluation.max_examples < 0:
+        problems.append(f"config.evaluation.max_examples is {evaluation.max_examples}; it must not be negative")
+    if evaluation.layer < -1:
+        problems.append(f"config.evaluation.layer is {evaluation.layer}; it must be a hidden state, >= 0, or -1")
+    layers = evaluation.layers
+    if len(set(layers)) < len(layers) or min(layers, default=0) < 0:
+        problems.append(f"config.evaluation.layers is {layers}; it must hold hidden states, all >= 0 and different")
 
 
 def _at(study: StudyConfig, path: str):
@@ -283,7 +325,13 @@ def _positive(group, path: str, names: tuple[str, ...], problems: list[str]) -> 
             problems.append(f"{path}.{name} is {value}; it must be at least 1")
 
 
+_RECIPE_CHOICES = {"embeddings": ("active", "dense", "frozen"), "moment": ("float32", "bfloat16")}
+
+
 def _check_recipe(recipe: Recipe, path: str, problems: list[str]) -> None:
+    for name, valid in _RECIPE_CHOICES.items():
+        if getattr(recipe, name) not in valid:
+            problems.append(f"{path}.{name} is {getattr(recipe, name)!r}; {did_you_mean(getattr(recipe, name), valid)}")
     _positive(recipe, path, ("rows", "length", "accumulate", "patience", "log_every", "eval_rows"), problems)
     for name in ("steps", "epochs", "learning_rate", "weight_decay", "eval_every", "max_length", "checkpoint_every"):
         if getattr(recipe, name) < 0:

@@ -183,7 +183,7 @@ class _Phases:
                 kind=kind,
                 mixture=found.name,
                 versions=_versions(found.tasks),
-                mixing=(found.temperature, found.cap, sorted(found.weights.items())),
+                mixing=(found.temperature, found.cap, sorted(found.weights.items()), found.budget),
                 root=self.root,
                 parent=parent,
                 recipe=recipe,

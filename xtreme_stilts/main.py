@@ -4,7 +4,10 @@
     python -m xtreme_stilts.main --config=FILE[:ARG] --config.recipes.target.steps=200 --workdir=DIR --dry_run
 
 It is short so that everything it does can also be done from a notebook: `study.run(config.parse(...))`.
-Exit status: 0 done, 2 bad input (one sentence on standard error).
+Exit status: 0 done, 1 another process of the same run stopped, 2 bad input (one sentence on standard error).
+
+Several processes (a TPU pod, several GPU machines) run the same command. SLURM, Open MPI, GKE and Cloud TPU are
+recognised; elsewhere say who is who: `--coordinator=HOST:PORT --processes=2 --process=0`.
 """
 
 from __future__ import annotations
@@ -26,6 +29,21 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 _CONFIG = config_flags.DEFINE_config_file("config", None, "FILE[:ARG] with get_config(arg).", lock_config=False)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Study directory, local or gs://; default ./runs/<config name>.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the phases to run and to reuse, and stop.")
+_COORDINATOR = flags.DEFINE_string("coordinator", "", "Several processes: HOST:PORT of process 0.")
+_PROCESSES = flags.DEFINE_integer("processes", 0, "Several processes: how many there are.")
+_PROCESS = flags.DEFINE_integer("process", -1, "Several processes: the number of this one, from 0.")
+
+# What the runtime says when a process it talks to is gone (gloo, the coordination service, NCCL).
+_GONE = (
+    "gloo",
+    "connection reset",
+    "connection closed",
+    "socket closed",
+    "heartbeat",
+    "coordination",
+    "unavailable",
+    "nccl",
+)
 
 
 def main(argv: list[str]) -> None:
@@ -34,8 +52,9 @@ def main(argv: list[str]) -> None:
         raise UserError(f"unexpected argument {argv[1]!r}; flags are written --name=value")
     if _CONFIG.value is None:
         raise UserError("no config was given; try --config=configs/quickstart.py")
-    from xtreme_stilts import config, study  # heavy imports only once the flags are right
+    from xtreme_stilts import config, processes, study  # heavy imports only once the flags are right
 
+    processes.join(coordinator=_COORDINATOR.value, count=_PROCESSES.value, index=_PROCESS.value)
     try:
         parsed = config.parse(_CONFIG.value)
     except OSError as error:  # ml_collections puts off its complaint about the file until the config is read
@@ -52,10 +71,36 @@ def run(argv: list[str] | None = None) -> int:
         app.run(main, argv=argv, flags_parser=_parse_flags)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _leave(2)
+    except RuntimeError as error:  # JaxRuntimeError, among others
+        if not _another_stopped(error):
+            raise
+        said = str(error).strip().splitlines()
+        print(
+            f"error: another process of this run stopped, and so does this one ({said[0] if said else 'no reason'}); "
+            "what is saved stays: look at the other's output and start all of them again",
+            file=sys.stderr,
+        )
+        return _leave(1)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0
+
+
+def _another_stopped(error: RuntimeError) -> bool:
+    """Whether an error is the runtime's word that a process is gone."""
+    jax = sys.modules.get("jax")
+    return bool(jax) and jax.process_count() > 1 and any(word in str(error).lower() for word in _GONE)
+
+
+def _leave(status: int) -> int:
+    """The exit status; of several processes this one ends at once, since a proper end would wait for the others."""
+    jax = sys.modules.get("jax")
+    if jax and jax.distributed.is_initialized() and jax.process_count() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 def _parse_flags(argv: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ A phase's folder holds all it leaves behind:
     done.json        how training ended; its presence means it did
     evaluations/<family>/<language>.jsonl   predictions, one example a line
     evaluations/<family>/scores.json        their scores, by language
+    evaluations/<family>/thresholds.json    mining: what was fitted on the validation sets
 """
 
 from __future__ import annotations
@@ -17,20 +18,21 @@ import dataclasses
 import functools
 import math
 import pathlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 
-from xtreme_stilts import tasks
+from xtreme_stilts import processes, tasks
 from xtreme_stilts.config import Recipe, StudyConfig
 from xtreme_stilts.data import cache as cache_lib
 from xtreme_stilts.data.cache import Cache, Joined
 from xtreme_stilts.data.features import Limits
 from xtreme_stilts.data.loader import Shape, packing, training_batches
+from xtreme_stilts.data.shares import share_of
 from xtreme_stilts.data.tokenizer import Tokenizer
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.evaluation import metrics
@@ -42,7 +44,9 @@ from xtreme_stilts.models import EncoderConfig, Head, Model, hf
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
 from xtreme_stilts.training.loop import Fit, TaskStream, Trainer
+from xtreme_stilts.training.optimizer import Schedule
 from xtreme_stilts.training.sharding import param_shardings, placed, rows_per_process
+from xtreme_stilts.training.vocabulary import ActiveVocabulary, Renumbered, decayed
 
 Tree = Any
 
@@ -75,17 +79,31 @@ class Setting:
         own = row if family.kind == "mlm" else family.max_length
         return min(asked or own, row // family.num_choices, self.encoder.max_positions)
 
-    def cache(self, task: str, split: str, *, max_length: int) -> Cache:
-        """The tokenised rows of a task's split (train, validation, test), made now if they are not there."""
-        return _open_cache(self.tokenizer, self.cache_dir, task, split, max_length)
+    def cache(self, task: str, split: str, *, max_length: int, share: tasks.Share | None = None) -> Cache:
+        """The tokenised rows of a task's split (train, validation, test), or of a share of it, made now if they are
+        not there."""
+        return _open_cache(self.tokenizer, self.cache_dir, task, split, max_length, share)
 
 
 @functools.lru_cache(maxsize=256)
-def _open_cache(tokenizer: Tokenizer, cache_dir: pathlib.Path, task: str, split: str, max_length: int) -> Cache:
+def _open_cache(
+    tokenizer: Tokenizer,
+    cache_dir: pathlib.Path,
+    task: str,
+    split: str,
+    max_length: int,
+    share: tasks.Share | None,
+) -> Cache:
+    name = tasks.task(task).name
     family = tasks.task(task).family
     tasks.source_split(task, split)  # raises where the data set has no such split
+    version, examples = tasks.source_version(task), None
+    if share is not None:
+        version += f", share {share.first}+{share.count}"
+        read = functools.partial(cache_lib.read_seqio, name, split)
+        examples = _lazily(functools.partial(share_of, read, where=f"task {name!r}, {split}", **share._asdict()))
     return cache_lib.build(
-        tasks.task(task).name,
+        name,
         split,
         kind=family.kind,
         tokenizer=tokenizer,
@@ -93,8 +111,14 @@ def _open_cache(tokenizer: Tokenizer, cache_dir: pathlib.Path, task: str, split:
         labels=family.labels,
         num_choices=family.num_choices,
         limits=Limits(max_length=max_length),
-        data_version=tasks.source_version(task),
+        data_version=version,
+        examples=examples,
     )
+
+
+def _lazily(read: Callable[[], Iterable]) -> Iterator:
+    """Nothing is read before the first item is asked for: a cache that is there needs no data."""
+    yield from read()
 
 
 # --------------------------------------------------------------------------------------------------
@@ -104,22 +128,28 @@ def _open_cache(tokenizer: Tokenizer, cache_dir: pathlib.Path, task: str, split:
 def train(phase: Phase, *, setting: Setting, title: str) -> Fit:
     """Trains a phase, or goes on training it, and records how it ended."""
     folder = setting.folder(phase)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "phase.json", phase.describe())
+    if processes.is_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "phase.json", phase.describe())
+    processes.barrier(f"{phase.folder} begins")
     heads = heads_of(phase, setting=setting)
     model = Model(setting.encoder, heads.by_name)
     streams = _streams(phase, setting=setting, heads=heads)
     steps = _steps(phase.recipe, [stream.cache for stream in streams])
+    trained = _trained(phase, setting=setting, model=model, streams=streams, steps=steps)
     trainer = Trainer(
-        model, folder=folder, recipe=phase.recipe, steps=steps, seed=phase.seed, mesh=setting.mesh, title=title
+        trained.model, folder=folder, recipe=phase.recipe, steps=steps, seed=phase.seed, mesh=setting.mesh, title=title
     )
     fit = trainer.fit(
-        lambda: starting_params(phase, setting=setting, model=model),
-        streams=[stream.stream for stream in streams],
+        trained.start,
+        streams=trained.streams,
         validate=_validator(phase, setting=setting, model=model, heads=heads),
+        whole=trained.whole,
     )
-    write_json(folder / "done.json", dataclasses.asdict(fit))
-    (folder / "latest").rmtree(missing_ok=True)
+    if processes.is_first():
+        write_json(folder / "done.json", dataclasses.asdict(fit))
+        (folder / "latest").rmtree(missing_ok=True)
+    processes.barrier(f"{phase.folder} is done")
     return fit
 
 
@@ -212,11 +242,50 @@ class _Stream:
     cache: Cache | Joined
 
 
+class _Trained(NamedTuple):
+    """What of the model is trained: all of it, or with a compact word table."""
+
+    model: Model
+    start: Callable[[], Tree]
+    streams: list[TaskStream]
+    whole: Callable[[Tree, int], Tree]
+
+
+def _trained(phase: Phase, *, setting: Setting, model: Model, streams: list[_Stream], steps: int) -> _Trained:
+    """Active-vocabulary training where the recipe asks for it and no head is a language model's."""
+    start = functools.partial(starting_params, phase, setting=setting, model=model)
+    plain = [stream.stream for stream in streams]
+    language_model = any(head.kind == "mlm" for head in model.heads.values())
+    if phase.recipe.embeddings != "active" or language_model:
+        return _Trained(model, start, plain, lambda params, step: params)
+    vocabulary = ActiveVocabulary.of([stream.cache for stream in streams], vocab_rows=setting.encoder.vocab_rows)
+    begun = start()
+    table = begun["encoder"]["embeddings"]["word"]["table"]
+    held = [vocabulary.compact(begun)]  # given away once, so that the first parameters do not stay in memory
+    del begun
+    schedule = Schedule.of(phase.recipe, steps=steps)
+
+    def whole(params: Tree, step: int) -> Tree:
+        held.clear()
+        factor = decayed(schedule, steps=step, weight_decay=phase.recipe.weight_decay)
+        return vocabulary.whole(params, start=table, factor=factor)
+
+    return _Trained(
+        Model(vocabulary.config(setting.encoder), model.heads),
+        held.pop,
+        [dataclasses.replace(stream, batches=Renumbered(stream.batches, vocabulary)) for stream in plain],
+        whole,
+    )
+
+
 def _streams(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Stream]:
     """The mixture's streams of batches. MLM tasks are mixed within a batch, as XLM-R's languages are; of all
     others an optimizer step sees one, as in jiant."""
     recipe, mixture = phase.recipe, tasks.mixture(phase.mixture)
-    caches = {task: _training_cache(task, recipe=recipe, setting=setting, seed=phase.seed) for task in phase.task_names}
+    caches = {
+        task: _training_cache(task, recipe=recipe, setting=setting, seed=phase.seed, share=mixture.share(task))
+        for task in phase.task_names
+    }
     rates = {task: mixture.rate(task, rows=len(cache)) for task, cache in caches.items()}
     together = [task for task, cache in caches.items() if cache.kind == "mlm"]
     groups = [[task] for task in caches if task not in together] + ([together] if together else [])
@@ -240,10 +309,12 @@ def _streams(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Stream]:
     return streams
 
 
-def _training_cache(task: str, *, recipe: Recipe, setting: Setting, seed: int) -> Cache:
+def _training_cache(
+    task: str, *, recipe: Recipe, setting: Setting, seed: int, share: tasks.Share | None = None
+) -> Cache:
     family = tasks.task(task).family
     length = setting.example_length(family, asked=recipe.max_length, row=recipe.length)
-    cache = setting.cache(task, "train", max_length=length)
+    cache = setting.cache(task, "train", max_length=length, share=share)
     return _with_shuffled_labels(cache, seed=seed) if recipe.shuffle_labels else cache
 
 

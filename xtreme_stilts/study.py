@@ -24,7 +24,7 @@ import rich.console
 from etils import epath
 
 from xtreme_stilts import config as config_lib
-from xtreme_stilts import tasks
+from xtreme_stilts import processes, tasks
 from xtreme_stilts.config import StudyConfig
 from xtreme_stilts.data.tokenizer import Tokenizer, load_tokenizer
 from xtreme_stilts.errors import UserError
@@ -35,6 +35,7 @@ from xtreme_stilts.models import EncoderConfig, hf, preset
 from xtreme_stilts.phase import Setting, heads_of, train, training_shape
 from xtreme_stilts.report import html, table
 from xtreme_stilts.report import results as results_lib
+from xtreme_stilts.tasks.files import register_file_tasks
 from xtreme_stilts.training.checkpoints import quiet_orbax
 from xtreme_stilts.training.sharding import make_mesh, rows_per_process
 
@@ -51,11 +52,13 @@ def run(study: StudyConfig, *, workdir: epath.PathLike, dry_run: bool = False) -
         UserError: bad input; everything finished so far stays and is reused.
     """
     quiet_orbax()
+    processes.check_agreement("config", config_lib.to_dict(study))
+    processes.check_agreement("--workdir", {"": str(workdir)})
     began = time.monotonic()
     setting = prepare(study, workdir=epath.Path(workdir))
     layout = plan(study, root=root_of(setting))
     check_fit(layout, setting=setting)
-    say = rich.console.Console(highlight=False, soft_wrap=True).print
+    say = rich.console.Console(highlight=False, soft_wrap=True).print if processes.is_first() else _unheard
     _print_plan(layout, setting=setting, say=say)
     if dry_run:
         return
@@ -77,10 +80,19 @@ def prepare(study: StudyConfig, *, workdir: epath.Path) -> Setting:
             importlib.import_module(name)
         except ImportError as error:
             raise UserError(f"config.import_modules: {name!r} cannot be imported: {error}") from error
+    register_file_tasks(study.tasks, where="config.tasks")
     for name, parts in study.mixtures.items():
         members = [task for part in parts for task in tasks.mixture(part).tasks]
-        tasks.register_mixture(tasks.Mixture(name=name, tasks=tuple(members), temperature=study.mixing_temperature))
-    tasks.configure(data_dir=study.data_dir, download=study.download, text_dir=study.text_dir, bucc_dir=study.bucc_dir)
+        mixture = tasks.Mixture(
+            name=name,
+            tasks=tuple(members),
+            temperature=study.mixing_temperature,
+            budget=study.budgets.get(name, 0),
+        )
+        tasks.register_mixture(mixture)
+    tasks.configure(
+        data_dir=study.data_dir, download=study.download, text_dir=study.text_dir, manual_dir=study.manual_dir
+    )
     tokenizer = load_tokenizer(study.tokenizer or study.model.weights or "mini")
     encoder = _encoder(study, tokenizer)
     mesh = make_mesh(study.mesh)
@@ -98,7 +110,12 @@ def _default_cache_dir(workdir: epath.Path) -> pathlib.Path:
 def _encoder(study: StudyConfig, tokenizer: Tokenizer) -> EncoderConfig:
     """The encoder's shape: of the weights, else of the preset with the tokenizer's vocabulary."""
     asked = study.model
-    compute = {"dtype": asked.dtype, "remat": asked.remat, "scan_layers": asked.scan_layers}
+    compute = {
+        "dtype": asked.dtype,
+        "remat": asked.remat,
+        "scan_layers": asked.scan_layers,
+        "attention": asked.attention,
+    }
     if asked.dropout >= 0:
         compute |= {"hidden_dropout": asked.dropout, "attention_dropout": asked.dropout}
     if asked.weights:
@@ -179,17 +196,32 @@ def _check_trained(phase: Phase, *, setting: Setting) -> None:
 # Running
 
 
+def _unheard(*_args) -> None:
+    """What all processes but the first say."""
+
+
 def _open_workdir(setting: Setting, layout: Plan) -> None:
+    if processes.is_first():
+        _write_workdir(setting, layout)
+    processes.barrier("the study directory is open")
+    if not (setting.workdir / "config.json").exists():
+        raise UserError(
+            f"--workdir {setting.workdir} is not the same folder for all processes: process {jax.process_index()} does "
+            "not see what process 0 wrote there; name a shared folder or a gs:// one"
+        )
+    # One compilation serves all phases, languages and seeds of the study, and its next run.
+    jax.config.update("jax_compilation_cache_dir", setting.study.compilation_cache or str(setting.workdir / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def _write_workdir(setting: Setting, layout: Plan) -> None:
     setting.workdir.mkdir(parents=True, exist_ok=True)
     results = setting.workdir / "results.csv"
-    if results.exists() and jax.process_index() == 0:
+    if results.exists():
         # Scores of phases the config no longer asks for must not mix with the others; the phases themselves stay.
         wanted = {phase.fingerprint for phase in layout.phases}
         results_lib.write(results, [row for row in results_lib.scores(results) if row.fingerprint in wanted])
     write_json(setting.workdir / "config.json", config_lib.to_dict(setting.study))
-    # One compilation serves all phases, languages and seeds of the study, and its next run.
-    jax.config.update("jax_compilation_cache_dir", str(setting.workdir / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 
 def _run_phase(phase: Phase, number: str, *, layout: Plan, setting: Setting, say: Callable) -> None:
@@ -198,11 +230,11 @@ def _run_phase(phase: Phase, number: str, *, layout: Plan, setting: Setting, say
     steps = 0
     if phase.recipe is not None:
         record = setting.folder(phase) / "done.json"
-        if record.exists():
+        if processes.decided(record.exists):
             say(f"{title}: reused")
         else:
             train(phase, setting=setting, title=title)
-        steps = json.loads(record.read_text())["best_step"]
+        steps = processes.decided(lambda: json.loads(record.read_text())["best_step"])
     scores: dict[str, list[LanguageScores]] = {}
     for name in layout.families_after(phase):
         done: list[str] = []
@@ -211,7 +243,7 @@ def _run_phase(phase: Phase, number: str, *, layout: Plan, setting: Setting, say
         if done:
             say(f"{number} evaluated {name} in {len(done)} languages, {time.monotonic() - began:.1f} s")
     cells = [cell for cell in layout.cells if cell.phase == phase]
-    if cells and jax.process_index() == 0:
+    if cells and processes.is_first():
         rows = [row for cell in cells for row in _rows(cell, scores[cell.family], steps=steps, setting=setting)]
         results_lib.add(setting.workdir / "results.csv", rows)
 
@@ -238,11 +270,12 @@ def _rows(cell: Cell, scores: list[LanguageScores], *, steps: int, setting: Sett
         )
         for found in scores
         for metric, value in {**found.scores, "chance": found.chance}.items()
+        if value is not None
     ]
 
 
 def _report(setting: Setting, *, say: Callable) -> None:
-    if jax.process_index():
+    if not processes.is_first():
         return
     frame = results_lib.read(setting.workdir / "results.csv")
     chance = frame[frame.metric == "chance"].groupby("target").value.mean().to_dict()

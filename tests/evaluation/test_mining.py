@@ -6,6 +6,7 @@ import pytest
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.evaluation.metrics import METRICS
 from xtreme_stilts.evaluation.mining import Corpus, MinedPairs, Pair, fit_threshold, margin_links, mine_pairs
+from xtreme_stilts.tasks import sources
 
 
 def literal_links(x, y, k):
@@ -130,46 +131,133 @@ def test_threshold_cannot_be_beaten():
         assert f1[0] == pytest.approx(threshold.f1)
 
 
-def read_bucc(folder, language, split):
-    """(source ids and texts, target ids and texts, gold pairs)"""
-
-    def lines(suffix):
-        path = folder / f"{language}-en.{split}.{suffix}"
-        return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-
-    return [tuple(zip(*lines(side), strict=True)) for side in (language, "en")], [tuple(pair) for pair in lines("gold")]
+LANGUAGES = ("de", "fr", "ru", "zh")
 
 
-def embed(sides, gold, rng, noise):
-    """Corpora in which the two sentences of a gold pair have the same vector up to noise."""
-    vectors = {i: rng.normal(size=32) for ids, _ in sides for i in ids}
+def literal_mining(source, target, *, duplicates):
+    """[(pair, margin)] from the definition: one row for each text, links by loops, then pairs of all its ids."""
+
+    def merged(corpus):
+        ids = {}
+        for number, text in enumerate(corpus.texts):
+            ids.setdefault(text.strip(), []).append(number)
+        rows = list(ids.values())
+        return rows, corpus.embeddings[[row[0] for row in rows]]
+
+    (sources_, x), (targets, y) = merged(source), merged(target)
+    found = []
+    for i, j, score in literal_links(x, y, 4):
+        pairs = [(source.ids[a], target.ids[b]) for a in sources_[i] for b in targets[j]]
+        if duplicates == "jiant" or len(pairs) == 1:
+            found += [(pair, score) for pair in pairs]
+    return found
+
+
+def f1_of(pairs, gold):
+    right = len(set(pairs) & set(gold))
+    return 200 * right / (len(set(pairs)) + len(set(gold)))
+
+
+def literal_threshold(found, gold):
+    """(threshold, F1): tries a cut below every margin, from the highest; the first of the best wins."""
+    best = (0.0, 0.0)
+    margins = sorted({score for _, score in found}, reverse=True)
+    for margin, below in zip(margins, [*margins[1:], None], strict=True):
+        f1 = f1_of([pair for pair, score in found if score >= margin], gold)
+        if f1 > best[1]:
+            best = (margin if below is None else (margin + below) / 2, f1)
+    return best
+
+
+def read_bucc(shared_data, language, split):
+    """([(ids, texts) of the language's side, of the English side], gold pairs)"""
+
+    def columns(suffix):
+        path = shared_data / "raw" / "bucc2018_from_sib200" / f"{language}-en.{split}.{suffix}"
+        return list(sources.columns(path, count=2))
+
+    return [tuple(zip(*columns(side), strict=True)) for side in (language, "en")], columns("gold")
+
+
+def corpora_of(sides, gold, draw, *, noise=0.0, rng=None):
+    """Corpora in which the two sentences of a gold pair have the same vector, up to noise; others have their own."""
+    vectors = {name: draw() for ids, _ in sides for name in ids}
     vectors |= {target: vectors[source] for source, target in gold}
-    return [
-        Corpus(ids, texts, np.stack([vectors[i] for i in ids]) + noise * rng.normal(size=(len(ids), 32)))
-        for ids, texts in sides
-    ]
+    corpora = []
+    for ids, texts in sides:
+        embeddings = np.stack([vectors[name] for name in ids])
+        if noise:
+            embeddings = embeddings + noise * rng.normal(size=embeddings.shape)
+        corpora.append(Corpus(ids, texts, embeddings))
+    return corpora
 
 
-@pytest.mark.parametrize("language", ["de", "fr", "ru", "zh"])
+def unit_vectors(rng, *, width):
+    """Draws random unit vectors."""
+
+    def draw():
+        vector = rng.normal(size=width)
+        return vector / np.linalg.norm(vector)
+
+    return draw
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_perfect_embeddings_of_a_bucc_corpus(shared_data, language):
-    folder = shared_data / "raw" / "bucc2018_from_sib200"
     rng = np.random.default_rng(0)
-    sides, gold = read_bucc(folder, language, "dev")
-    threshold = fit_threshold(mine_pairs(*embed(sides, gold, rng, 0)), gold)
+    sides, gold = read_bucc(shared_data, language, "dev")
+    threshold = fit_threshold(mine_pairs(*corpora_of(sides, gold, unit_vectors(rng, width=256))), gold)
     assert threshold.f1 == 100.0
-    sides, gold = read_bucc(folder, language, "test")
-    mined = mine_pairs(*embed(sides, gold, rng, 0))
+    sides, gold = read_bucc(shared_data, language, "test")
+    mined = mine_pairs(*corpora_of(sides, gold, unit_vectors(rng, width=256)))
+    assert len(mined.pairs) > len(gold)  # the threshold has something to cut
     assert METRICS["mining_f1"](mined.at_least(threshold.value), gold, language=language)["f1"] == 100.0
 
 
-def test_noisy_embeddings_of_a_bucc_corpus_against_loops(shared_data):
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_noisy_embeddings_of_a_bucc_corpus_against_loops(shared_data, language):
+    """The threshold of dev, and on test the same pairs by that threshold."""
     rng = np.random.default_rng(1)
-    sides, gold = read_bucc(shared_data / "raw" / "bucc2018_from_sib200", "de", "dev")
-    source, target = embed(sides, gold, rng, 0.7)
-    mined = mine_pairs(source, target)
-    links = literal_links(source.embeddings, target.embeddings, 4)
-    assert mined.pairs == tuple((source.ids[i], target.ids[j]) for i, j, _ in links)
-    f1 = fit_threshold(mined, gold).f1
-    every = [METRICS["mining_f1"]([mined.pairs[j] for j in range(i)], gold)["f1"] for i in range(len(links) + 1)]
-    assert f1 == pytest.approx(max(every))
+    sides, gold = read_bucc(shared_data, language, "dev")
+    corpora = corpora_of(sides, gold, unit_vectors(rng, width=32), noise=0.14, rng=rng)
+    expected = literal_mining(*corpora, duplicates="jiant")
+    mined = mine_pairs(*corpora)
+    assert list(mined.pairs) == [pair for pair, _ in expected]
+    threshold, (value, f1) = fit_threshold(mined, gold), literal_threshold(expected, gold)
+    assert threshold.value == pytest.approx(value, rel=1e-6)
+    assert threshold.f1 == pytest.approx(f1)
     assert 50 < f1 < 100
+
+    sides, gold = read_bucc(shared_data, language, "test")
+    sides, gold = [(ids[:250], texts[:250]) for ids, texts in sides], gold[:60]  # loops are slow
+    corpora = corpora_of(sides, gold, unit_vectors(rng, width=32), noise=0.14, rng=rng)
+    kept = [pair for pair, score in literal_mining(*corpora, duplicates="jiant") if score >= value]
+    assert mine_pairs(*corpora).at_least(threshold.value) == kept
+    assert METRICS["mining_f1"](kept, gold)["f1"] == pytest.approx(f1_of(kept, gold))
+
+
+@pytest.mark.parametrize("duplicates", ["jiant", "xtreme"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_tied_vectors_and_repeated_texts_against_loops(duplicates, seed):
+    """Vectors of four entries of +-1/2: every cosine and every mean is exact, and most are shared by many."""
+    rng = np.random.default_rng(seed)
+
+    def draw():
+        vector = np.zeros(8)
+        vector[rng.choice(8, 4, replace=False)] = rng.choice([-0.5, 0.5], 4)
+        return vector
+
+    sides = []
+    for side, count in (("de", 90), ("en", 110)):
+        texts = [f"{side} text {rng.integers(count) if rng.random() < 0.3 else number}" for number in range(count)]
+        texts = [text + " " * int(rng.integers(2)) for text in texts]
+        sides.append(([f"{side}-{number}" for number in range(count)], texts))
+    gold = [(f"de-{number}", f"en-{number}") for number in range(40)]
+    corpora = corpora_of(sides, gold, draw)
+    expected = literal_mining(*corpora, duplicates=duplicates)
+    mined = mine_pairs(*corpora, duplicates=duplicates)
+    assert list(zip(mined.pairs, mined.scores.tolist(), strict=True)) == expected
+    assert len(set(mined.scores)) < len(mined.scores) / 2
+    assert fit_threshold(mined, gold) == pytest.approx(literal_threshold(expected, gold))
+    kept = mined.at_least(fit_threshold(mined, gold).value)
+    assert METRICS["mining_f1"](kept, gold)["f1"] == pytest.approx(literal_threshold(expected, gold)[1])

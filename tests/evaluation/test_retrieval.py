@@ -1,4 +1,9 @@
-"""Nearest neighbours against numpy, with ties and sizes that fit no block."""
+"""Nearest neighbours against numpy, with ties and sizes that fit no block, on one device and on eight."""
+
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -97,3 +102,40 @@ def test_default_layer(layers, layer):
 def test_bad_input(queries, database, message):
     with pytest.raises(UserError, match=message):
         retrieve(queries, database)
+
+
+def test_eight_devices_give_the_bits_of_one(tmp_path):
+    """Also on meshes with several axes, and with fewer queries than devices have room for."""
+    program = pathlib.Path(__file__).with_name("retrieval_program.py")
+    rng = np.random.default_rng(4)
+    cases = {
+        "normal": (rng.normal(size=(1000, 40)), rng.normal(size=(700, 40))),
+        "few": (rng.normal(size=(3, 40)), rng.normal(size=(5, 40))),
+        "ties": (rng.integers(-1, 2, (600, 5)), rng.integers(-1, 2, (900, 5))),
+    }
+    arrays = {}
+    for name, (queries, database) in cases.items():
+        arrays |= {f"{name}/queries": queries.astype(np.float32), f"{name}/database": database.astype(np.float32)}
+    np.savez(tmp_path / "given.npz", **arrays)
+    done = subprocess.run(
+        [sys.executable, program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = np.load(tmp_path / "found.npz")
+    for name in cases:
+        queries, database = arrays[f"{name}/queries"], arrays[f"{name}/database"]
+        here = nearest(queries, database, k=4, query_block=128, block=256)
+        index, scores = brute_force(queries, database, 4)
+        for mesh in ("one", "8,1,1", "2,2,2"):
+            np.testing.assert_array_equal(found[f"{name}/{mesh}/index"], index)
+            np.testing.assert_array_equal(found[f"{name}/{mesh}/score"], here.score)
+            np.testing.assert_allclose(found[f"{name}/{mesh}/score"], scores, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(
+        found["ties/8,1,1/score"], brute_force(*(arrays[f"ties/{n}"] for n in ("queries", "database")), 4)[1]
+    )
+    for mesh in ("one", "8,1,1"):  # the links of margin mining
+        np.testing.assert_array_equal(found[f"links/{mesh}"], found["links/2,2,2"])

@@ -1,12 +1,22 @@
 """Averages recomputed by hand; what is shown and what is not when something is missing."""
 
+import dataclasses
 import json
 import random
 
 import pytest
 
 from xtreme_stilts.errors import UserError
-from xtreme_stilts.evaluation.xtreme_score import GROUPS, TASK_LANGUAGES, TASK_METRICS, aggregate
+from xtreme_stilts.evaluation.xtreme_score import (
+    GROUPS,
+    MINI,
+    TASK_LANGUAGES,
+    TASK_METRICS,
+    XTREME,
+    XTREME_R,
+    aggregate,
+    suite,
+)
 
 COUNTS = {
     "xnli": 15, "pawsx": 7, "udpos": 33, "panx": 40, "xquad": 11, "mlqa": 7, "tydiqa": 9, "bucc2018": 4,
@@ -14,20 +24,24 @@ COUNTS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def scores():
+def random_scores(suite):
     rng = random.Random(0)
     return {
-        task: {metric: {lang: rng.uniform(20, 90) for lang in TASK_LANGUAGES[task]} for metric in metrics}
-        for task, metrics in TASK_METRICS.items()
+        task: {metric: {lang: rng.uniform(20, 90) for lang in languages} for metric in TASK_METRICS[task]}
+        for task, languages in suite.languages.items()
     }
+
+
+@pytest.fixture
+def scores():
+    return random_scores(XTREME)
 
 
 def test_the_tables_are_complete():
     assert {task: len(set(languages)) for task, languages in TASK_LANGUAGES.items()} == COUNTS
     assert {task: len(languages) for task, languages in TASK_LANGUAGES.items()} == COUNTS
     assert sorted(task for tasks in GROUPS.values() for task in tasks) == sorted(COUNTS)
-    assert TASK_METRICS.keys() == COUNTS.keys()
+    assert TASK_METRICS.keys() == COUNTS.keys() | {"xcopa"}
 
 
 def test_task_group_and_overall(scores):
@@ -38,9 +52,7 @@ def test_task_group_and_overall(scores):
         values = list(values)
         return sum(values) / len(values)
 
-    expected = {
-        task: mean(mean(scores[task][metric].values()) for metric in metrics) for task, metrics in TASK_METRICS.items()
-    }
+    expected = {task: mean(mean(scores[task][metric].values()) for metric in TASK_METRICS[task]) for task in COUNTS}
     assert {task: average.value for task, average in result.tasks.items()} == pytest.approx(expected)
     assert result.groups["qa"] == pytest.approx((expected["xquad"] + expected["mlqa"] + expected["tydiqa"]) / 3)
     assert result.groups["retrieval"] == pytest.approx((expected["bucc2018"] + expected["tatoeba"]) / 2)
@@ -71,11 +83,42 @@ def test_a_missing_task(scores):
     result = aggregate(scores)
     assert set(result.groups) == {"classification", "tagging", "qa"}
     assert result.overall is None
+    assert result.absent == ("tatoeba",)
+
+
+# XTREME-R's languages are as many as its `evaluate.py` lists.
+XTREME_R_COUNTS = {
+    "xnli": 15, "xcopa": 11, "udpos": 38, "panx": 48, "xquad": 12, "mlqa": 7, "tydiqa": 9, "tatoeba": 41,
+}  # fmt: skip
+
+
+def test_xtreme_r_has_more_languages_other_groups_and_never_an_overall():
+    assert {task: len(set(languages)) for task, languages in XTREME_R.languages.items()} == XTREME_R_COUNTS
+    assert all(len(set(languages)) == len(languages) for languages in XTREME_R.languages.values())
+    result = aggregate(random_scores(XTREME_R), suite=XTREME_R)
+    value = {task: average.value for task, average in result.tasks.items()}
+    assert set(result.groups) == {"classification", "tagging", "qa", "multi_choice"}  # retrieval needs Mewsli-X
+    assert result.groups["classification"] == pytest.approx((value["xnli"] + value["xcopa"]) / 2)
+    assert result.groups["multi_choice"] == pytest.approx(value["xcopa"])
+    assert result.overall is None
+    assert result.absent == ("mewslix", "lareqa")
+
+
+def test_the_miniature_is_complete_in_its_own_languages():
+    result = aggregate(random_scores(MINI), suite=MINI)
+    assert result.overall == pytest.approx(sum(average.value for average in result.tasks.values()) / 9)
+    assert result.absent == ()
+
+
+def test_suites_by_name():
+    assert suite("xtreme_r") is XTREME_R
+    with pytest.raises(UserError, match=r"'xtreme-r'; did you mean 'xtreme_r'\?"):
+        suite("xtreme-r")
 
 
 def test_own_languages_decide_what_is_complete():
-    result = aggregate({"xnli": {"accuracy": {"xx": 50.0}}, "pawsx": {"accuracy": {"xx": 70.0}}},
-                       languages={"xnli": ["xx"], "pawsx": ["xx"]})  # fmt: skip
+    own = dataclasses.replace(XTREME, languages={"xnli": ("xx",), "pawsx": ("xx",)})
+    result = aggregate({"xnli": {"accuracy": {"xx": 50.0}}, "pawsx": {"accuracy": {"xx": 70.0}}}, suite=own)
     assert result.groups == {"classification": 60.0}
 
 

@@ -113,6 +113,17 @@ def test_add_keeps_what_is_there_and_replaces_equal_keys(tmp_path):
     assert dict(zip(frame["language"], frame["value"], strict=True)) == {"de": 2.0, "en": 3.0, "fr": 4.0}
 
 
+def test_an_evaluation_is_replaced_as_a_whole(tmp_path):
+    """The layer reported is another one now: the old one's scores must not stay beside it."""
+    path = tmp_path / "r.csv"
+    old = [make(layer=3, pooling="mean", metric=metric) for metric in ("f1", "f1_by_layer", "precision")]
+    kept = [make(language="de", layer=3, pooling="mean"), make(fingerprint="other"), make(intermediate="mnli")]
+    results.add(path, [*old, *kept])
+    new = [make(layer=7, pooling="cls", metric="f1", value=9.0)]
+    results.add(path, new)
+    assert sorted(results.scores(path), key=lambda r: r.key) == sorted([*kept, *new], key=lambda r: r.key)
+
+
 def test_add_to_a_damaged_file_leaves_it_as_it_is(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text(f"{HEADER}\n{ROW[:20]}")

@@ -228,6 +228,58 @@ def test_retrieval_shows_one_layer_near_14_and_never_the_best():
     assert mean["layer"].tolist() == [0, 13, 20] and mean["value"].tolist() == [15.0, 35.0, 95.0]
 
 
+def by_layer(intermediate: str, *, reported: int, values: dict[int, float], split: str = "test", metric: str = "f1"):
+    """Rows as a study writes them: every layer, and one of them under the metric's own name."""
+    where = {"pooling": "mean", "split": split}
+    rows = [
+        result(intermediate, "bucc2018", "de", value, layer=layer, metric=f"{metric}_by_layer", **where)
+        for layer, value in values.items()
+    ]
+    return [*rows, result(intermediate, "bucc2018", "de", values[reported], layer=reported, metric=metric, **where)]
+
+
+def test_the_reported_layer_is_shown_even_if_others_lie_nearer_to_14():
+    rows = [
+        *by_layer("none", reported=3, values={3: 30.0, 14: 90.0}),
+        *by_layer("mnli", reported=3, values={3: 40.0, 14: 95.0}),
+    ]
+    frame = to_frame(rows)
+    table = tables.paper_table(frame)
+    assert table.mean["bucc2018"].tolist() == [30.0, 40.0] and table.average_over == ("bucc2018",)
+    assert table.mean["average"].tolist() == [30.0, 40.0]
+    assert "Shown for BUCC: test, layer 3, mean." in table.notes
+    layers = tables.layer_scores(frame, "bucc2018")
+    assert layers[layers["intermediate"] == "none"][["layer", "value"]].to_numpy().tolist() == [[3, 30.0], [14, 90.0]]
+
+
+def test_rows_may_each_report_a_layer_of_their_own():
+    frame = to_frame(
+        [
+            *by_layer("none", reported=3, values={3: 30.0, 14: 90.0}),
+            *by_layer("mnli", reported=14, values={3: 40.0, 14: 95.0}),
+            *by_layer("none", reported=3, values={3: 1.0, 14: 2.0}, split="validation"),
+            *by_layer("mnli", reported=14, values={3: 3.0, 14: 4.0}, split="validation"),
+        ]
+    )
+    table = tables.paper_table(frame)
+    assert table.mean["bucc2018"].tolist() == [30.0, 95.0] and table.delta.loc["mnli", "bucc2018"] == 65.0
+    assert "Shown for BUCC: test, each row's own layer and pooling." in table.notes
+    assert tables.paper_table(frame, split="validation").mean["bucc2018"].tolist() == [1.0, 4.0]
+    assert tables.language_table(frame, "bucc2018").mean["de"].tolist() == [30.0, 95.0]
+    every = tables.language_table(frame, "bucc2018", metric="f1_by_layer")  # of the layers that the table shows
+    assert every.mean["de"].tolist() == [30.0, 95.0]
+    assert len(tables.layer_scores(frame, "bucc2018")) == 4
+
+
+def test_the_other_direction_of_tatoeba_enters_no_average():
+    rows = [
+        result("none", "tatoeba", "de", value, metric=metric, layer=14, pooling="mean")
+        for metric, value in (("accuracy", 50.0), ("accuracy_reverse", 90.0), ("accuracy_by_layer", 50.0))
+    ]
+    table = tables.paper_table(to_frame(rows))
+    assert table.mean.loc["none"].tolist() == [50.0, 50.0]
+
+
 def test_two_runs_in_one_place_are_refused():
     rows = [*study(), result("mnli", "xnli", "de", 12.0, fingerprint="other")]
     with pytest.raises(UserError, match=r"several accuracy scores of xnli\.de after 'mnli' with seed 1"):

@@ -9,7 +9,7 @@ from xtreme_stilts import tasks
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.evaluation.metrics import METRICS
 from xtreme_stilts.evaluation.xtreme_score import GROUPS, TASK_LANGUAGES
-from xtreme_stilts.tasks import languages, registry
+from xtreme_stilts.tasks import languages, registry, xtreme
 
 
 @pytest.fixture
@@ -37,9 +37,10 @@ def test_xtreme_has_its_nine_families_with_their_languages_and_groups():
 
 
 def test_every_family_can_be_scored_and_its_languages_are_known():
+    known = {*languages.LANGUAGES, *languages.FLORES, *xtreme.MLQA_PAIRS}
     for family in tasks.families():
         assert family.kind == "mlm" or family.metric in METRICS, family.name
-        assert set(family.languages) <= set(languages.LANGUAGES), family.name
+        assert set(family.languages) <= known, family.name
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_training_validation_and_head(name, train, validation, head):
 def test_a_head_is_shared_only_by_families_with_the_same_outputs():
     shapes = {}
     for family in tasks.families():
-        shape = (family.kind, family.labels, family.num_choices)
+        shape = (family.kind, family.labels, family.num_choices)  # LabelsOf are equal if they are the same object
         assert shapes.setdefault(family.head_name, shape) == shape
 
 
@@ -73,6 +74,19 @@ def test_training_tasks_exist_and_can_train():
         if family.train:
             assert "train" in tasks.task(family.train).splits
             assert "validation" in tasks.task(family.validation).splits
+
+
+def test_unpublished_labels_are_never_scored():
+    for name in ("mrpc", "boolq", "hellaswag", "commonsenseqa"):
+        assert tasks.family(name).scored_split("en") == "validation"
+    assert tasks.family("xnli").scored_split("sw") == "test"
+    assert tasks.family("siqa").scored_split("en") == "validation"
+
+
+def test_splits_of_the_two_sides_of_a_retrieval_task():
+    assert tasks.source_split("bucc2018.de", "test") == "test"
+    assert tasks.source_split("bucc2018.de_en", "validation") == "validation_en"
+    assert tasks.source_split("mlqa_cross.ar_en", "test") == "test"
 
 
 def test_nli_labels_are_in_jiants_order():

@@ -24,8 +24,8 @@ REAL = [
     ("udpos_ud.fr", "validation"), ("panx.ru", "test"), ("squad_v1.en", "train"),
     ("squad_v2.en", "validation"), ("xquad.th", "test"), ("mlqa.hi", "validation"), ("tydiqa.en", "train"),
     ("tydiqa.te", "test"), ("hellaswag.en", "validation"), ("cosmosqa.en", "validation"),
-    ("tatoeba.jv", "test"), ("tatoeba.jv_en", "test"), ("bucc2018.zh", "validation"),
-    ("bucc2018.zh_en", "test"), ("text_of.udpos.ja", "train"), ("text_of.squad_v1.en", "validation"),
+    ("tatoeba.jv", "test"), ("tatoeba.jv_en", "test"),
+    ("text_of.udpos.ja", "train"), ("text_of.squad_v1.en", "validation"),
     ("text_of.panx.de", "train"), ("text_file.yo", "train"), ("parallel_file.ka", "validation"),
 ]  # fmt: skip
 
@@ -44,7 +44,6 @@ def real(shared_data, configured):
     configured(
         data_dir=str(shared_data / "tfds"),
         text_dir=str(shared_data / "text"),
-        bucc_dir=str(shared_data / "raw" / "bucc2018_from_sib200"),
     )
     return shared_data
 
@@ -76,6 +75,40 @@ def test_splits_carry_our_names():
 @pytest.mark.parametrize(("name", "split"), REAL, ids=lambda value: value)
 def test_real_rows_become_examples(name, split, check_examples):
     check_examples(name, split)
+
+
+@pytest.fixture(scope="module")
+def own_data(tmp_path_factory):
+    return tmp_path_factory.mktemp("own_data")
+
+
+# Tasks over builders of our own, the folder of `raw/` with their release files, and their rows as its README says.
+OWN = [
+    ("siqa.en", "train", "", 33410), ("siqa.en", "validation", "", 1954),
+    ("commonsenseqa_v1.en", "train", "commonsense_qa/v1.0", 7610),
+    ("commonsenseqa_v1.en", "validation", "commonsense_qa/v1.0", 950),
+    ("xcopa.ht", "validation", "", 100), ("xcopa.zh", "test", "", 500),
+    ("sib200.en", "train", "", 701), ("sib200.sw", "test", "", 204), ("sib200.nqo_Nkoo", "validation", "", 99),
+    ("bucc2018.zh", "validation", "bucc2018_from_sib200", 188), ("bucc2018.zh_en", "test", "bucc2018_from_sib200", 439),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "split", "folder", "rows"), OWN, ids=lambda value: str(value))
+def test_release_files_are_prepared_when_first_needed(
+    name, split, folder, rows, own_data, shared_data, configured, check_examples
+):
+    configured(data_dir=str(own_data), manual_dir=str(shared_data / "raw" / folder))
+    check_examples(name, split)
+    assert sum(1 for _ in seqio_tasks.dataset(name, split)) == rows
+
+
+def test_a_data_set_without_its_files_says_what_is_needed(configured, tmp_path):
+    configured(data_dir=str(tmp_path))
+    with pytest.raises(UserError, match=r"set manual_dir to a folder with its files .*CCGbank") as caught:
+        next(seqio_tasks.examples("ccg.en", "train"))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="CCGbank"):
+        len(tasks.family("ccg").labels)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +181,7 @@ def test_a_data_set_that_is_not_prepared_is_named_and_nothing_is_fetched(tmp_pat
         seqio_tasks.dataset("mnli.en", "train")
     assert time.monotonic() - begin < 5
     assert "multi_nli:1.1.0, which is not in" in str(caught.value)
-    assert f"tfds build multi_nli --data_dir {tmp_path}" in str(caught.value)
+    assert f"tfds.builder('multi_nli', data_dir='{tmp_path}').download_and_prepare()" in str(caught.value)
     assert not list(tmp_path.iterdir())
     with pytest.raises(UserError, match="needs the TensorFlow data set xquad/de:"):
         seqio.get_mixture_or_task("xquad.de").num_input_examples("test")

@@ -7,7 +7,7 @@ import pytest
 
 from xtreme_stilts import tasks
 from xtreme_stilts.errors import UserError
-from xtreme_stilts.tasks import retrieval, sources, text
+from xtreme_stilts.tasks import sources, text
 
 
 @pytest.fixture
@@ -71,30 +71,3 @@ def test_folders_that_are_not_there(tmp_path, configured):
     (tmp_path / "corpora").mkdir()
     with pytest.raises(UserError, match="no folder; did you mean 'corpora'"):
         configured(text_dir=str(tmp_path / "corpra"))
-
-
-def _write_bucc(folder, gold="de-1\ten-2\nde-2\ten-1\nde-2\ten-3\n"):
-    (folder / "de-en.test.de").write_text("de-1\teins\nde-2\tzwei\nde-3\tdrei\n")
-    (folder / "de-en.test.en").write_text("en-1\ttwo\nen-2\tone\nen-3\ttwo\n")
-    (folder / "de-en.test.gold").write_text(gold)
-
-
-def test_bucc_rows_and_gold_pairs(tmp_path, configured):
-    _write_bucc(tmp_path)
-    configured(bucc_dir=str(tmp_path))
-    own, english = retrieval.bucc_rows("de", "test"), retrieval.bucc_rows("de_en", "test")
-    assert [row["counterparts"] for row in own] == [["en-2"], ["en-1", "en-3"], []]
-    assert english[1] == {"id": "en-2", "text": "one", "counterparts": []}
-    pairs = retrieval.gold_pairs({"id": row["id"], "targets": row["counterparts"]} for row in own)
-    assert pairs == [("de-1", "en-2"), ("de-2", "en-1"), ("de-2", "en-3")]
-
-
-def test_bucc_files_that_do_not_fit(tmp_path, configured):
-    with pytest.raises(UserError, match="set bucc_dir"):
-        retrieval.bucc_rows("de", "test")
-    _write_bucc(tmp_path, gold="de-1\ten-2\nde-9\ten-1\n")
-    configured(bucc_dir=str(tmp_path))
-    with pytest.raises(UserError, match=r"gold line 2 names 'de-9', which is not in de-en.test.de"):
-        retrieval.bucc_rows("de", "test")
-    with pytest.raises(UserError, match=r"has no file de-en\.dev\.de"):
-        retrieval.bucc_rows("de", "validation")

@@ -39,6 +39,17 @@ CHUNK = 2048  # examples tokenised at once; bounds the memory of a build
 LIMITS = Limits()
 META, EXAMPLES = "meta.json", "examples.jsonl"
 
+# Counts of a build that a user is told of, in words.
+TOLD = {
+    "truncated": "texts cut to length",
+    "split": "pieces more than sentences",
+    "questions_cut": "questions cut to length",
+    "unknown_words": "words unknown to the tokenizer",
+    "misplaced": "answers that are not where they claim to be",
+    "unlabelled": "without a label",
+    "blank": "blank and left out",
+}
+
 
 class Damaged(Exception):
     """A cache folder that is not what its meta.json says."""
@@ -310,9 +321,20 @@ def build(
             "code_version": CODE_VERSION,
         }
         _write(temporary, source, recipe=recipe, tokenizer=tokenizer, head=head)
-        return _publish(temporary, path)
+        cache = _publish(temporary, path)
+        _tell(cache)
+        return cache
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _tell(cache: Cache) -> None:
+    """One line on what of the text did not become rows as it stands; none if all did."""
+    counts = cache.meta["counts"]
+    told = [f"{counts[name]} {words}" for name, words in TOLD.items() if counts.get(name)]
+    if told:
+        where = f"task {cache.meta['task']!r}, split {cache.meta['split']!r}"
+        logger.warning("%s, %d examples: %s", where, counts["examples"], ", ".join(told))
 
 
 def _publish(temporary: pathlib.Path, path: pathlib.Path) -> Cache:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jax.sharding import Mesh
 
 from xtreme_stilts.errors import UserError, did_you_mean
 from xtreme_stilts.evaluation.retrieval import nearest, normalize
@@ -75,7 +76,9 @@ class Links(NamedTuple):
     score: np.ndarray  # float64[links]
 
 
-def margin_links(source: np.ndarray, target: np.ndarray, *, neighbours: int = NEIGHBOURS) -> Links:
+def margin_links(
+    source: np.ndarray, target: np.ndarray, *, neighbours: int = NEIGHBOURS, mesh: Mesh | None = None
+) -> Links:
     """Greedy one-to-one links by ratio margin; of equal margins the earlier candidate, sources first.
 
     A link whose margin is not positive takes its two sentences but is not returned. A side with fewer
@@ -83,9 +86,10 @@ def margin_links(source: np.ndarray, target: np.ndarray, *, neighbours: int = NE
 
     Args:
         source: float[m, width]. target: float[n, width]; any length, they are normalised here.
+        mesh: the devices that share the search; None = one device.
     """
     x, y = normalize(source), normalize(target)
-    forward, backward = nearest(x, y, k=neighbours), nearest(y, x, k=neighbours)
+    forward, backward = nearest(x, y, k=neighbours, mesh=mesh), nearest(y, x, k=neighbours, mesh=mesh)
     x_mean, y_mean = (side.score.mean(axis=1, dtype=np.float64) for side in (forward, backward))
     x_score = _ratio(forward.score, (x_mean[:, None] + y_mean[forward.index]) / 2)  # [m, k]
     y_score = _ratio(backward.score, (y_mean[:, None] + x_mean[backward.index]) / 2)  # [n, k]
@@ -119,7 +123,12 @@ def _one_to_one(candidates: Links) -> Links:
 
 
 def mine_pairs(
-    source: Corpus, target: Corpus, *, neighbours: int = NEIGHBOURS, duplicates: str = "jiant"
+    source: Corpus,
+    target: Corpus,
+    *,
+    neighbours: int = NEIGHBOURS,
+    duplicates: str = "jiant",
+    mesh: Mesh | None = None,
 ) -> MinedPairs:
     """Candidate pairs of ids by descending margin; those of one link follow in order of source, then target.
 
@@ -127,6 +136,7 @@ def mine_pairs(
         source: the other language's side. target: the English side.
         duplicates: one of DUPLICATES; what becomes of sentences with the same text (white space at the ends
             aside).
+        mesh: the devices that share the search; None = one device.
 
     Raises:
         UserError: an unknown `duplicates`, or embeddings that do not fit.
@@ -138,6 +148,7 @@ def mine_pairs(
         source.embeddings[[rows[0] for rows in sources]],
         target.embeddings[[rows[0] for rows in targets]],
         neighbours=neighbours,
+        mesh=mesh,
     )
     pairs, scores = [], []
     for x, y, score in zip(*(column.tolist() for column in links), strict=True):

@@ -5,7 +5,11 @@ Packing has no influence on what comes out: every output is carried by the cache
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,6 +18,8 @@ from jax.sharding import Mesh
 
 from xtreme_stilts.data.cache import Cache
 from xtreme_stilts.data.loader import Evaluation, Shape
+from xtreme_stilts.errors import UserError
+from xtreme_stilts.evaluation.retrieval import Pooled
 from xtreme_stilts.models import Model
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.sharding import put_batch
@@ -51,6 +57,59 @@ def predict(
             count=len(cache) if rows is None else min(rows, len(cache)),
         )
     return outputs
+
+
+def embed(
+    model: Model,
+    params: Any,
+    *,
+    cache: Cache,
+    head: str,
+    shape: Shape,
+    mesh: Mesh,
+    pooled: Sequence[Pooled],
+    scratch: pathlib.Path,
+    rows: int | None = None,
+) -> np.memmap:
+    """Vectors of cached sentences in every way asked for, from one pass of the encoder.
+
+    They are written to a nameless file that vanishes with the array, even if the process is killed. In memory is
+    one batch of outputs at a time: float32[shape.rows, shape.slots, states, width], twice (cls and mean).
+
+    Args:
+        model, params, cache, shape, mesh, rows: as in `predict`.
+        head: of kind "embedding"; its hidden states hold the layers of `pooled`.
+        pooled: hidden states and poolings.
+        scratch: the folder of that file, on a disk of this machine.
+
+    Returns:
+        float32[pooled, sentences, width]; each [sentences, width] is contiguous.
+
+    Raises:
+        UserError: the disk has not enough room.
+    """
+    count = len(cache) if rows is None else min(rows, len(cache))
+    states = model.heads[head].layers or tuple(range(model.config.num_layers + 1))
+    vectors = _scratch(scratch, shape=(len(pooled), count, model.config.hidden_size))
+    for computed in _run(model, params, cache=cache, head=head, shape=shape, mesh=mesh, rows=rows):
+        batch_row, slot = np.nonzero(computed["row"] >= 0)
+        sentence = computed["row"][batch_row, slot]
+        for place, (layer, pooling) in enumerate(pooled):
+            vectors[place, sentence] = computed[pooling][batch_row, slot, states.index(layer)]
+    return vectors
+
+
+def _scratch(folder: pathlib.Path, *, shape: tuple[int, int, int]) -> np.memmap:
+    """A float32 array in a file without a name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    needed, free = 4 * math.prod(shape), shutil.disk_usage(folder).free
+    if needed > free:  # a memory-mapped file that the disk cannot hold would kill the process later
+        raise UserError(
+            f"{folder}: {shape[1]:,} sentences in {shape[0]} layers and poolings need {needed / 1e9:.1f} GB of disk, "
+            f"and {free / 1e9:.1f} GB are free; name fewer in config.evaluation.layers"
+        )
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, np.float32, mode="w+", shape=shape)
 
 
 def mlm_loss(

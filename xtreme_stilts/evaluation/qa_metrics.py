@@ -81,10 +81,14 @@ def squad_v1(
 def mlqa(predictions: Sequence[Answer], targets: Sequence[Sequence[str]], *, language: str | None) -> dict[str, float]:
     """{"exact_match", "f1"} by the rules of MLQA for the language of the answers.
 
+    Args:
+        language: of context and question, or `<context>_<question>` where they differ; answers are in the context's.
+
     Raises:
-        UserError: as squad_v1, or `language` is not one of MLQA's seven.
+        UserError: as squad_v1, or the language is not one of MLQA's seven.
     """
-    return _mean_scores(predictions, targets, lambda text: mlqa_tokens(text, language))
+    of_answers = str(language).partition("_")[0]
+    return _mean_scores(predictions, targets, lambda text: mlqa_tokens(text, of_answers))
 
 
 def squad_v2(

@@ -1,9 +1,12 @@
-"""Sentence retrieval: exact nearest neighbours by cosine, computed in blocks on whatever device jax runs on.
+"""Sentence retrieval: exact nearest neighbours by cosine, computed in blocks on whatever devices jax runs on.
 
 Mining parallel sentences from these neighbours (BUCC 2018) is in `mining`.
 
 Exactness: scores are float32 inner products at the highest precision of the backend (no bf16 or TF32), every
 pair is compared, and of equal scores the lowest index wins, whatever the block sizes.
+
+Devices: each searches blocks of queries of its own in the whole database, so nothing is exchanged between them.
+A block has the same shape on one device as on many: the same kernels run, and the scores are the same bits.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.evaluation.classification import accuracy
@@ -26,6 +30,16 @@ class Neighbours(NamedTuple):
 
     index: np.ndarray  # int32[queries, k]
     score: np.ndarray  # float32[queries, k], inner products
+
+
+class Pooled(NamedTuple):
+    """One way to make a sentence's vector."""
+
+    layer: int  # hidden state, 0 = embeddings
+    pooling: str  # how its tokens become one vector: mean | cls
+
+
+POOLINGS = ("mean", "cls")
 
 
 def default_layer(num_layers: int) -> int:
@@ -61,6 +75,7 @@ def nearest(
     database: np.ndarray,
     *,
     k: int,
+    mesh: Mesh | None = None,
     query_block: int = 2048,
     block: int = 4096,
     memory_bytes: int = 2**31,
@@ -70,40 +85,57 @@ def nearest(
     Args:
         queries: float32[queries, width]. database: float32[sentences, width].
         k: a database with fewer rows gives as many neighbours as it has.
-        query_block, block: the scores of query_block x block pairs exist at once. Smaller inputs use smaller
-            blocks.
-        memory_bytes: how much of the database is on the device at once.
+        mesh: the devices that share the queries, all axes alike; None = one device.
+        query_block, block: the scores of query_block x block pairs exist at once on a device. Smaller inputs use
+            smaller blocks.
+        memory_bytes: how much of the database is on each device at once.
 
     Raises:
         UserError: no queries, no database, or widths that differ.
     """
     _check_matrices(queries, database)
+    mesh = Mesh(np.asarray(jax.local_devices()[:1]), ("rows",)) if mesh is None else mesh
     k = min(k, len(database))
     block, query_block = _block_size(len(database), max(block, k)), _block_size(len(queries), query_block)
     resident = block * max(1, min(memory_bytes // (4 * block * database.shape[1]), -(-len(database) // block)))
+    together = query_block * mesh.size
+    search = _search_on(mesh, k)
     index = np.zeros((len(queries), k), np.int32)
     score = np.full((len(queries), k), -np.inf, np.float32)
     for part in _slices(len(database), resident):
-        blocks = jnp.asarray(_padded(database[part], resident).reshape(-1, block, database.shape[1]))
-        for rows in _slices(len(queries), query_block):
+        blocks = _put(_padded(database[part], resident).reshape(-1, block, database.shape[1]), mesh, PartitionSpec())
+        count = np.int32(part.stop - part.start)
+        for rows in _slices(len(queries), together):
+            found = search(_put(_padded(queries[rows], together), mesh, _over_all(mesh)), blocks, count)
             # Earlier parts come first, so that among equal scores their (lower) indices stay ahead.
-            found = _search(
-                jnp.asarray(_padded(queries[rows], query_block)),
-                blocks,
-                jnp.int32(part.stop - part.start),
-                k=k,
-            )
-            both_score = np.concatenate([score[rows], np.asarray(found.score)[: rows.stop - rows.start]], axis=1)
-            both_index = np.concatenate(
-                [index[rows], np.asarray(found.index)[: rows.stop - rows.start] + part.start], axis=1
-            )
+            real = rows.stop - rows.start
+            both_score = np.concatenate([score[rows], np.asarray(found.score)[:real]], axis=1)
+            both_index = np.concatenate([index[rows], np.asarray(found.index)[:real] + part.start], axis=1)
             best = np.argsort(-both_score, axis=1, kind="stable")[:, :k]
             score[rows] = np.take_along_axis(both_score, best, axis=1)
             index[rows] = np.take_along_axis(both_index, best, axis=1)
     return Neighbours(index, score)
 
 
-@functools.partial(jax.jit, static_argnames="k")
+def _over_all(mesh: Mesh) -> PartitionSpec:
+    """Rows spread over all devices."""
+    return PartitionSpec(mesh.axis_names)
+
+
+def _put(rows: np.ndarray, mesh: Mesh, spec: PartitionSpec) -> jax.Array:
+    """A host array that every process holds whole, as one array on the mesh."""
+    return jax.make_array_from_callback(rows.shape, NamedSharding(mesh, spec), lambda index: rows[index])
+
+
+@functools.lru_cache(maxsize=64)
+def _search_on(mesh: Mesh, k: int):
+    """Jitted `_search`, each device with its own rows of the queries; the result is whole on every device."""
+    rows, whole = _over_all(mesh), PartitionSpec()
+    local = functools.partial(_search, k=k)
+    spread = jax.shard_map(local, mesh=mesh, in_specs=(rows, whole, whole), out_specs=rows, check_vma=False)
+    return jax.jit(spread, out_shardings=NamedSharding(mesh, whole))
+
+
 def _search(queries: jax.Array, blocks: jax.Array, count: jax.Array, *, k: int) -> Neighbours:
     """Running top-k over the blocks that hold the first `count` rows; -inf where there are fewer than k.
 
@@ -128,9 +160,9 @@ def _search(queries: jax.Array, blocks: jax.Array, count: jax.Array, *, k: int) 
     return lax.fori_loop(0, (count + size - 1) // size, step, nothing)
 
 
-def retrieve(queries: np.ndarray, database: np.ndarray) -> np.ndarray:
+def retrieve(queries: np.ndarray, database: np.ndarray, *, mesh: Mesh | None = None) -> np.ndarray:
     """int32[queries]: the database row nearest to each query by cosine; both float[sentences, width]."""
-    return nearest(normalize(queries), normalize(database), k=1).index[:, 0]
+    return nearest(normalize(queries), normalize(database), k=1, mesh=mesh).index[:, 0]
 
 
 def tatoeba_accuracy(queries: np.ndarray, database: np.ndarray, *, gold: np.ndarray | None = None) -> float:

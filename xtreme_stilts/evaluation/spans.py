@@ -15,6 +15,7 @@ among the 20 (in the reference it can).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,6 +25,9 @@ import numpy as np
 from xtreme_stilts.errors import UserError
 
 TextRule = Callable[[str, int, int], str]
+
+# Zero-width space, joiners, direction marks, byte order mark: what XLM-R's normalisation deletes.
+_ZERO_WIDTH = re.compile("[\u200b-\u200f\ufeff]*")
 
 _BLOCK = 2048  # windows handled at once: 2048 x 20 x 20 scores are a few MB
 
@@ -104,9 +108,11 @@ def exact_slice(context: str, start: int, end: int) -> str:
     The reference joins the predicted tokens into a text, aligns that with the words they came from to recover
     the original spelling, answers with the whole words when the alignment fails, and skips all of this for
     Chinese, where the "word" is a whole sentence. Code point offsets give what the alignment looks for,
-    without its failures: the original characters of exactly the predicted tokens, in every language.
+    without its failures: the original characters of exactly the predicted tokens, in every language. Zero-width
+    characters belong to no token (SentencePiece drops them) and go with the token before them: so do answers in
+    MLQA and TyDiQA that end in one, which metrics do not ignore.
     """
-    return context[start:end].strip()
+    return context[start:end].strip() and context[start : _ZERO_WIDTH.match(context, end).end()].strip()
 
 
 def best_spans(

@@ -1,6 +1,6 @@
 """Encoders, heads, and Hugging Face weights in and out. Free of TensorFlow."""
 
-from xtreme_stilts.models.encoder import Encoder, EncoderConfig, EncoderOutput, sharding_constraints
+from xtreme_stilts.models.encoder import Encoder, EncoderConfig, EncoderOutput, placement
 from xtreme_stilts.models.heads import KINDS, Head, LossSums
 from xtreme_stilts.models.model import Model
 from xtreme_stilts.models.presets import PRESETS, preset
@@ -14,6 +14,6 @@ __all__ = [
     "Head",
     "LossSums",
     "Model",
+    "placement",
     "preset",
-    "sharding_constraints",
 ]

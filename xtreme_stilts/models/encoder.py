@@ -23,13 +23,14 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from xtreme_stilts.errors import UserError, did_you_mean
+from xtreme_stilts.models.attention import KERNELS, attend, choose
 
 # What Hugging Face's configuration classes assume where config.json is silent, by model type.
 _ROBERTA = {"pad_token_id": 1, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "norm": "post"}
@@ -44,10 +45,8 @@ _CHOICES = {
     "norm": ("post", "pre"),
     "dtype": ("float32", "bfloat16"),
     "remat": ("none", "dots", "full"),
+    "attention": KERNELS,
 }
-# The logit of what takes no part in a softmax. Finite, so that a softmax over nothing else gives no NaN, in
-# its gradient neither; exp of it is exactly 0.
-MASKED = -1e30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,6 +75,7 @@ class EncoderConfig:
     dtype: Literal["float32", "bfloat16"] = "float32"  # of matrix products; parameters are always float32
     remat: Literal["none", "dots", "full"] = "none"  # recomputed backward: nothing, all but dense maps, all
     scan_layers: bool = True  # False unrolls the loop: slower to compile, up to a tenth faster on CPU
+    attention: Literal["auto", "xla", "cudnn", "splash"] = "auto"  # kernel where no weights are dropped
     vocab_multiple: int = 1  # the word table's rows are rounded up to it, so that a mesh axis divides them
 
     def __post_init__(self) -> None:
@@ -167,29 +167,36 @@ _HF_FIELDS = {
 
 # --- sharding hook ------------------------------------------------------------------------------------------
 
-Constraint = Callable[[jax.Array, tuple[str | None, ...]], jax.Array]
-_constraint: ContextVar[Constraint | None] = ContextVar("constraint", default=None)
+
+class Placement(NamedTuple):
+    """Where a traced computation will run, and how it places its arrays there."""
+
+    apply: Callable[[jax.Array, tuple[str | None, ...]], jax.Array]  # (array, logical axes) -> array
+    mesh: jax.sharding.Mesh
+
+
+_placement: ContextVar[Placement | None] = ContextVar("placement", default=None)
 
 
 @contextlib.contextmanager
-def sharding_constraints(apply: Constraint) -> Iterator[None]:
+def placement(apply: Callable, *, mesh: jax.sharding.Mesh) -> Iterator[None]:
     """While tracing in this context, `apply(array, logical axes)` places what the compiler would misplace.
 
     Needed wherever parameters are split: without the constraint on the tables, XLA (jax 0.10.2, CPU, a mesh
     of 2 x 2 x 2) returned a right loss with wrong gradients of the embeddings. Enter it inside the function
     given to `jax.jit`, whose cache does not know what was active around it.
     """
-    token = _constraint.set(apply)
+    token = _placement.set(Placement(apply, mesh))
     try:
         yield
     finally:
-        _constraint.reset(token)
+        _placement.reset(token)
 
 
 def constrain(x: jax.Array, axes: tuple[str | None, ...]) -> jax.Array:
-    """`x`, constrained by logical axis names inside `sharding_constraints`; None = a dimension not split."""
-    apply = _constraint.get()
-    return x if apply is None else apply(x, axes)
+    """`x`, constrained by logical axis names inside `placement`; None = a dimension not split."""
+    here = _placement.get()
+    return x if here is None else here.apply(x, axes)
 
 
 # --- building blocks ----------------------------------------------------------------------------------------
@@ -279,15 +286,29 @@ class Attention(nnx.Module):
         dense = functools.partial(Dense, config=config, rngs=rngs, stack=stack)
         self.query, self.key, self.value = dense(embed, heads), dense(embed, heads), dense(embed, heads)
         self.output = dense(heads, embed)
-        self.dropout = config.attention_dropout
+        self.dropout, self.asked = config.attention_dropout, config.attention
 
-    def __call__(self, x: jax.Array, same_segment: jax.Array, dropout_key: jax.Array | None) -> jax.Array:
+    def __call__(self, x: jax.Array, segment_ids: jax.Array, dropout_key: jax.Array | None) -> jax.Array:
         # [batch, length, width] -> [batch, length, heads, kv]
         query, key, value = self.query(x), self.key(x), self.value(x)
-        query = query * query.shape[-1] ** -0.5
-        scores = jnp.einsum("bqnd,bknd->bnqk", query, key, preferred_element_type=jnp.float32)
-        weights = jax.nn.softmax(jnp.where(same_segment[:, None], scores, MASKED), axis=-1).astype(x.dtype)
-        mixed = jnp.einsum("bnqk,bknd->bqnd", dropout(weights, self.dropout, dropout_key), value)
+        here = _placement.get()
+        kernel = choose(
+            asked=self.asked,
+            platform=here.mesh.devices.flat[0].platform if here else jax.default_backend(),
+            dtype=x.dtype,
+            length=x.shape[1],
+            size=query.shape[-1],
+            drops=dropout_key is not None and self.dropout > 0,
+        )
+        mixed = attend(
+            query,
+            key,
+            value,
+            segment_ids=segment_ids,
+            kernel=kernel,
+            drop=lambda weights: dropout(weights, self.dropout, dropout_key),
+            mesh=here.mesh if here else None,
+        )
         return self.output(mixed)
 
 
@@ -318,11 +339,9 @@ class Layer(nnx.Module):
         self.mlp_norm = norm()
         self.config = config
 
-    def __call__(self, x: jax.Array, same_segment: jax.Array, dropout_key: jax.Array | None) -> jax.Array:
+    def __call__(self, x: jax.Array, segment_ids: jax.Array, dropout_key: jax.Array | None) -> jax.Array:
         weights_key, attention_key, mlp_key = split_key(dropout_key, 3)
-        x = self._residual(
-            x, self.attention_norm, lambda y: self.attention(y, same_segment, weights_key), attention_key
-        )
+        x = self._residual(x, self.attention_norm, lambda y: self.attention(y, segment_ids, weights_key), attention_key)
         x = self._residual(x, self.mlp_norm, self.mlp, mlp_key)
         return constrain(x, ("batch", "length", None))
 
@@ -341,7 +360,7 @@ class Table(nnx.Module):
         self.name = name
 
     def __call__(self, ids: jax.Array) -> jax.Array:
-        # Looking up in a table split over its width moves whole activations; see sharding_constraints, too.
+        # Looking up in a table split over its width moves whole activations; see placement, too.
         table = constrain(self.table[...], (self.name, None))
         return jnp.take(table, ids, axis=0, mode="fill", fill_value=jnp.nan)
 
@@ -429,13 +448,11 @@ class Encoder(nnx.Module):
         """
         embed_key, layers_key = split_key(dropout_key, 2)
         token_types = jnp.zeros_like(tokens) if token_types is None else token_types
-        # Padding is a segment of its own (0), so that every query has a key: no text ever sees it.
-        same_segment = segment_ids[:, :, None] == segment_ids[:, None, :]
         last = max(states, default=self.config.num_layers)
         pool = functools.partial(_pool, segment_ids=segment_ids, first=first) if states else lambda x: None
 
         embedded = self.embeddings(tokens, positions, token_types, embed_key)
-        hidden, pooled = self._run_layers(embedded, same_segment, layers_key, last=last, pool=pool)
+        hidden, pooled = self._run_layers(embedded, segment_ids, layers_key, last=last, pool=pool)
         if self.norm is not None and last == self.config.num_layers:
             hidden = self.norm(hidden)
         if not states:
@@ -453,7 +470,7 @@ class Encoder(nnx.Module):
         """
         return constrain(jnp.tanh(self.pooler(first)), ("batch", None, None))
 
-    def _run_layers(self, x, same_segment, dropout_key, *, last: int, pool):
+    def _run_layers(self, x, segment_ids, dropout_key, *, last: int, pool):
         """Layers 1 ... `last`; returns the hidden state and a list of `pool` of each layer's output."""
         if last == 0:
             return x, []
@@ -465,7 +482,7 @@ class Encoder(nnx.Module):
         def body(x, layer):
             params, number = layer
             key = None if dropout_key is None else jax.random.fold_in(dropout_key, number)
-            x = nnx.merge(graphdef, params)(x, same_segment, key)
+            x = nnx.merge(graphdef, params)(x, segment_ids, key)
             return x, pool(x)
 
         scan = self.config.scan_layers

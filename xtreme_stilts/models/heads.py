@@ -21,6 +21,7 @@ from flax import nnx
 
 from xtreme_stilts.errors import UserError, did_you_mean
 from xtreme_stilts.models import encoder as encoders
+from xtreme_stilts.models.attention import MASKED
 from xtreme_stilts.models.encoder import Dense, Encoder, EncoderConfig, EncoderOutput
 
 KINDS = ("classification", "regression", "choice", "tagging", "span", "mlm", "embedding")
@@ -177,7 +178,7 @@ class Span(_Base):
         masks = encoders.segment_masks(batch["segment_ids"], batch["weight"].shape[1])
 
         def losses(end: str) -> jax.Array:  # [batch, slots, length] -> [batch, slots]
-            own = jnp.where(masks, logits[f"{end}_logits"][:, None, :], encoders.MASKED)
+            own = jnp.where(masks, logits[f"{end}_logits"][:, None, :], MASKED)
             return _cross_entropy(own, batch[end])
 
         labelled = (batch["start"] >= 0) & (batch["end"] >= 0)
@@ -206,7 +207,7 @@ class MaskedLM(_Base):
         logits = encoders.constrain(logits, ("batch", None, "vocab"))
         rows, words = self.config.vocab_rows, self.config.vocab_size
         if rows > words:  # rows that only make the table divisible are no words
-            logits = jnp.where(jnp.arange(rows) < words, logits, encoders.MASKED)
+            logits = jnp.where(jnp.arange(rows) < words, logits, MASKED)
         return _cross_entropy(logits, batch["masked_label"])
 
     def loss(self, encoder, encoded, batch, key) -> LossSums:

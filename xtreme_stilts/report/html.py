@@ -260,7 +260,7 @@ def _target(
         yield _delta_map(both, caption=f"Difference to {tables.BASELINE!r}")
     details = [
         _plain_table(tables.language_table(frame, target, model=main.model, metric=metric, split=split), metric)
-        for metric in sorted(rows["metric"].unique())
+        for metric in sorted(name for name in rows["metric"].unique() if not name.endswith(results.BY_LAYER))
         if metrics != (metric,) or (primary.seeds > 1).to_numpy().any()
     ]
     if details:

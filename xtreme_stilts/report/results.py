@@ -8,8 +8,13 @@ Every table and plot of this package is made from this file, and so are users' o
 - **key**: everything that says *which* score it is, that is all columns but `value`, `examples` and `steps`.
   A file holds at most one row per key.
 
-Values are percentages (accuracy .5 is 50.0), written in full so that they read back bit for bit. `layer` and
-`pooling` are empty except for retrieval, where they say which hidden states were compared (0 = embeddings).
+Values are percentages (accuracy .5 is 50.0), written in full so that they read back bit for bit.
+
+`layer` and `pooling` are empty except for retrieval, where they say which hidden states were compared (0 =
+embeddings). The metrics `accuracy`, `f1`, ... of retrieval have one row per score there, too: the layer and pooling
+that is reported. Under `accuracy_by_layer`, `f1_by_layer`, ... there is a row for every layer and pooling evaluated,
+the reported one included. `accuracy_reverse` of Tatoeba is the direction that XTREME does not score, from the
+language's own sentences to English.
 """
 
 from __future__ import annotations
@@ -90,6 +95,7 @@ class Result:
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Result))
+BY_LAYER = "_by_layer"  # ends the names of metrics that have a row for every layer and pooling
 _DTYPES = {"value": "float64", "examples": "int64", "seed": "int64", "layer": "Int64", "steps": "int64"}
 
 
@@ -114,12 +120,22 @@ def write(path: str | os.PathLike, results: Iterable[Result]) -> None:
 
 
 def add(path: str | os.PathLike, results: Iterable[Result]) -> None:
-    """Adds scores to a file, which need not exist yet; a score that is already there is replaced.
+    """Adds scores to a file, which need not exist yet.
+
+    A target's scores in one language after one phase are replaced together: of an earlier evaluation, perhaps of
+    another layer, nothing stays.
 
     Raises:
         UserError: the file there is damaged (it is left as it is).
     """
-    write(path, [*(scores(path) if epath.Path(path).exists() else ()), *results])
+    results = list(results)
+    replaced = {_evaluation(result) for result in results}
+    there = scores(path) if epath.Path(path).exists() else ()
+    write(path, [*(result for result in there if _evaluation(result) not in replaced), *results])
+
+
+def _evaluation(result: Result) -> tuple:
+    return (result.model, result.intermediate, result.target, result.language, result.seed, result.fingerprint)
 
 
 def read(path: str | os.PathLike) -> pd.DataFrame:

@@ -9,7 +9,8 @@ Terms, on top of those of `results`:
 - **zero-shot**: the same without English, the language trained on (`exclude=("en",)`).
 - **partial cell**: a study that is not finished may have scored only some of a target's languages. Such a
   mean compares with nothing: it is marked, has no delta and enters no average.
-- **variant**: split, layer and pooling. A column shows one variant only; see `choose_variant`.
+- **variant**: split, layer and pooling. A column shows one variant only; see `choose_variant`. A study that chooses
+  the layer on validation data reports one for each row: then a column shows these.
 
 A score that does not exist is NaN in the tables and a dash in print, never 0.
 """
@@ -27,7 +28,7 @@ import rich.table
 import rich.text
 
 from xtreme_stilts.errors import UserError, did_you_mean
-from xtreme_stilts.report.results import COLUMNS
+from xtreme_stilts.report.results import BY_LAYER, COLUMNS
 
 BASELINE = "none"  # the row without intermediate training
 SOURCE = "en"  # the language targets are trained in
@@ -59,6 +60,9 @@ _MINI = "mini_"
 _ORDER = tuple(TARGETS)
 # Tried in this order for targets that are not XTREME's.
 _PRIMARY = (("mean",), ("best_exact_match", "best_f1"), ("exact_match", "f1"), ("f1",), ("accuracy",))
+OWN = "each row's own layer and pooling"
+_PLACE = ["model", "intermediate", "target", "language", "metric", "seed"]  # what a table has one score for
+_EVALUATION = ["intermediate", "language", "split", "seed", "layer", "pooling", "fingerprint"]  # of one target
 _LAYER = 14  # the paper's choice for retrieval with XLM-R Large
 
 
@@ -67,10 +71,11 @@ class Variant(NamedTuple):
 
     split: str
     layer: int | None = None
-    pooling: str = ""
+    pooling: str = ""  # or OWN
 
     def __str__(self) -> str:
-        return self.split if self.layer is None else f"{self.split}, layer {self.layer}, {self.pooling}"
+        parts = [self.split, "" if self.layer is None else f"layer {self.layer}", self.pooling]
+        return ", ".join(filter(None, parts))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,12 +157,14 @@ def primary_metrics(target: str, present: Iterable[str]) -> tuple[str, ...]:
 def choose_variant(rows: pd.DataFrame, *, split: str | None = None) -> Variant | None:
     """The variant of one model's scores of one target that a table shows.
 
-    The one that most rows of the table have, so that rows compare; among equals the test split before others,
-    then the layer nearest to 14, then mean pooling (the paper's retrieval setting). Never the best score:
-    that would be choosing on the test set.
+    A study reports one layer and pooling under a metric's own name, and that is shown, even where rows of the
+    table differ in it (`OWN`). A file may hold several (other programs'): then the variant that most rows of the
+    table have, so that rows compare; among equals the test split before others, then the layer nearest to 14,
+    then mean pooling (the paper's retrieval setting). Never the best score: that would be choosing on the test
+    set.
 
     Args:
-        rows: results of one (model, target).
+        rows: results of one (model, target), of its primary metric.
         split: only variants of this split.
 
     Returns:
@@ -176,7 +183,13 @@ def choose_variant(rows: pd.DataFrame, *, split: str | None = None) -> Variant |
         not_usual = (variant.split != "test", variant.split, away, variant.pooling != "mean")
         return -len(counts[variant]), *not_usual, variant.pooling, variant.layer or 0
 
-    return min(counts, key=rank, default=None)
+    if not counts:
+        return None
+    chosen = min(counts, key=rank)
+    alike = [variant for variant in counts if variant.split == chosen.split]
+    if len(alike) > 1 and not rows[rows["split"] == chosen.split].duplicated(_PLACE).any():
+        return Variant(chosen.split, pooling=OWN)
+    return chosen
 
 
 def primary_scores(frame: pd.DataFrame, *, split: str | None = None) -> Scores:
@@ -303,6 +316,9 @@ def language_table(
         if scores.empty:
             raise UserError(f"{target} has no {metric!r} scores; {did_you_mean(metric, names)}")
         scores = scores if variant is None else _of_variant(scores, variant)
+        if variant is not None and variant.pooling == OWN:
+            reported = _of_variant(rows[rows["metric"].isin(primary_metrics(target, names))], variant)
+            scores = scores.merge(reported[_EVALUATION].drop_duplicates())
         _check_one_run(scores)
     cells = scores.rename(columns={"language": "column"})[["intermediate", "column", "seed", "value"]]
     intermediates = order_intermediates(frame.loc[frame["model"] == model, "intermediate"])
@@ -325,10 +341,13 @@ def layer_scores(frame: pd.DataFrame, target: str, *, model: str | None = None) 
     """
     model = only_model(frame, model)
     rows = frame[(frame["model"] == model) & (frame["target"] == target) & frame["layer"].notna()]
-    rows = rows[rows["metric"].isin(primary_metrics(target, rows["metric"]))]
-    variant = choose_variant(rows)
+    metrics = primary_metrics(target, rows["metric"])
+    reported = rows[rows["metric"].isin(metrics)]
+    variant = choose_variant(reported)
     if variant is None:
         return pd.DataFrame(columns=["intermediate", "pooling", "layer", "value"])
+    every = rows[rows["metric"].isin([f"{metric}{BY_LAYER}" for metric in metrics])]
+    rows = reported if every.empty else every
     rows = rows[rows["split"] == variant.split]
     means = rows.groupby(["intermediate", "pooling", "layer"]).agg(
         value=("value", "mean"), languages=("language", "nunique")
@@ -522,17 +541,18 @@ def _check(frame: pd.DataFrame, *, split: str | None) -> None:
 
 
 def _of_variant(rows: pd.DataFrame, variant: Variant) -> pd.DataFrame:
+    if variant.pooling == OWN:
+        return rows[rows["split"] == variant.split]
     layer = rows["layer"].isna() if variant.layer is None else rows["layer"].fillna(-1) == variant.layer
     return rows[(rows["split"] == variant.split) & layer & (rows["pooling"].fillna("") == variant.pooling)]
 
 
 def _check_one_run(rows: pd.DataFrame) -> None:
     """Two phases' scores in one place (say, before and after a change of the config) have no mean."""
-    place = ["model", "intermediate", "target", "language", "metric", "seed"]
-    twice = rows[rows.duplicated(place, keep=False)]
+    twice = rows[rows.duplicated(_PLACE, keep=False)]
     if len(twice):
         first = twice.iloc[0]
-        same = twice[(twice[place] == first[place]).all(axis=1)]
+        same = twice[(twice[_PLACE] == first[_PLACE]).all(axis=1)]
         runs = " and ".join(sorted(same["fingerprint"].astype(str))[:2])
         raise UserError(
             f"the results hold several {first['metric']} scores of {first['target']}.{first['language']} "

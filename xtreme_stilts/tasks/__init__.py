@@ -24,10 +24,13 @@ from __future__ import annotations
 import sys
 
 from xtreme_stilts.errors import UserError
-from xtreme_stilts.tasks import intermediate, mini, sources, text, xtreme
+from xtreme_stilts.tasks import cross_domain, intermediate, mini, reasoning, sources, text, translated, xtreme
+from xtreme_stilts.tasks.files import add_task
 from xtreme_stilts.tasks.registry import (
     Family,
+    LabelsOf,
     Mixture,
+    Share,
     Task,
     declare,
     english_side,
@@ -47,13 +50,13 @@ from xtreme_stilts.tasks.registry import (
 from xtreme_stilts.tasks.sources import Settings, settings
 
 __all__ = [
-    "Family", "Mixture", "Settings", "Task", "configure", "declare", "english_side", "families", "family",
-    "mixture", "mixtures", "register_family", "register_mixture", "register_suite", "settings",
+    "Family", "LabelsOf", "Mixture", "Settings", "Share", "Task", "add_task", "configure", "declare", "english_side",
+    "families", "family", "mixture", "mixtures", "register_family", "register_mixture", "register_suite", "settings",
     "source_split", "source_version", "suite", "suites", "task",
 ]  # fmt: skip
 
 
-def configure(*, data_dir: str = "", download: bool = False, text_dir: str = "", bucc_dir: str = "") -> Settings:
+def configure(*, data_dir: str = "", download: bool = False, text_dir: str = "", manual_dir: str = "") -> Settings:
     """Says where data is on this machine; replaces what was said before.
 
     Args:
@@ -61,13 +64,14 @@ def configure(*, data_dir: str = "", download: bool = False, text_dir: str = "",
         download: let TFDS download and prepare what is not there. Otherwise nothing is ever fetched.
         text_dir: folder of the `text_file` and `parallel_file` tasks (`text.py`); their languages are those
             found in it.
-        bucc_dir: folder with the BUCC 2018 release's files (`retrieval.py`).
+        manual_dir: folder with release files that the builders of `xtreme_stilts.datasets` read; a data set whose
+            files are there is prepared in `data_dir` when it is first needed.
 
     Raises:
         UserError: `text_dir` is given and holds no corpora.
     """
     before = settings()
-    sources.use(Settings(data_dir=data_dir, download=download, text_dir=text_dir, bucc_dir=bucc_dir))
+    sources.use(Settings(data_dir=data_dir, download=download, text_dir=text_dir, manual_dir=manual_dir))
     try:
         text.register_files()
     except UserError:
@@ -80,18 +84,28 @@ def configure(*, data_dir: str = "", download: bool = False, text_dir: str = "",
 
 
 def _register_built_in() -> None:
-    for each in (*xtreme.FAMILIES, xtreme.UDPOS_UD, *intermediate.FAMILIES, *mini.FAMILIES):
+    beyond = (*reasoning.FAMILIES, *cross_domain.FAMILIES, *translated.FAMILIES)
+    for each in (*xtreme.FAMILIES, xtreme.UDPOS_UD, xtreme.MLQA_CROSS, *intermediate.FAMILIES, *beyond, *mini.FAMILIES):
         register_family(each)
     for each in text.text_of_families():
         register_family(each)
     text.register_files()
     register_suite("xtreme", (each.name for each in xtreme.FAMILIES))
+    register_suite("xtreme_r", xtreme.XTREME_R)
     register_suite("glue", ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte"))
     register_suite("superglue", (each.name for each in intermediate.SUPERGLUE))
     register_suite("stilts", intermediate.SUITE)
+    register_suite("reasoning", reasoning.SUITE)
+    register_suite("cross_domain", cross_domain.SUITE)
     register_suite("mini", (each.name for each in mini.TARGETS))
     register_suite("mini_stilts", (each.name for each in mini.INTERMEDIATE))
-    built_in = (intermediate.ANLI_PLUS, intermediate.STILTS, xtreme.TRAIN, text.REAL_SMALL_TEXT)
+    built_in = (
+        intermediate.ANLI_PLUS,
+        intermediate.STILTS,
+        intermediate.STILTS_OPEN,
+        xtreme.TRAIN,
+        text.REAL_SMALL_TEXT,
+    )
     for each in (*built_in, *mini.MIXTURES):
         register_mixture(each)
 

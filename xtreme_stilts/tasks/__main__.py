@@ -1,70 +1,99 @@
-"""Lists the task families, or shows one task and its first examples.
+"""Lists the task families, suites and mixtures, or shows one of them; for a task, its first examples.
 
-    python -m xtreme_stilts.tasks
-    python -m xtreme_stilts.tasks xnli.sw --split=test --examples=3 --data_dir=DIR
+    python -m xtreme_stilts.tasks [--csv=OUT] [--json=OUT]
+    python -m xtreme_stilts.tasks xnli.sw --split=test --examples=3 --data_dir=DIR --tokenizer=DIR
+    python -m xtreme_stilts.tasks squad_v1 xtreme_train glue
 
 Exit status: 0 done, 2 bad input (one sentence on standard error).
 """
 
 from __future__ import annotations
 
-import itertools
-import os
+import argparse
 import sys
+from collections.abc import Sequence
 
-from absl import app, flags, logging
 from rich.console import Console
-from rich.table import Table
 
 from xtreme_stilts import tasks
-from xtreme_stilts.errors import UserError
-
-_SPLIT = flags.DEFINE_string("split", "test", "Split whose examples are shown.")
-_EXAMPLES = flags.DEFINE_integer("examples", 2, "How many examples of the task to show.", lower_bound=0)
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Prepared TFDS data sets; empty: TFDS's own default.")
-_TEXT_DIR = flags.DEFINE_string("text_dir", "", "Folder of the text_file and parallel_file tasks.")
-_BUCC_DIR = flags.DEFINE_string("bucc_dir", "", "Folder of the BUCC 2018 release's files.")
+from xtreme_stilts.errors import UserError, did_you_mean
+from xtreme_stilts.files import write_json, write_text
+from xtreme_stilts.tasks import catalogue, show
 
 
-def families_table() -> Table:
-    """One row a family."""
-    table = Table("family", "kind", "trained on", "languages", box=None)
-    for family in tasks.families():
-        table.add_row(family.name, family.kind, family.train or "", " ".join(family.languages))
-    return table
+def describe(name: str, *, asked: show.Asked, console: Console) -> None:
+    """Prints whatever has this name: suite, mixture, family or task; a suite and a mixture may share one.
+
+    Raises:
+        UserError: nothing has it, or the data of a task are not there.
+    """
+    found = False
+    if name in tasks.suites():
+        members = [catalogue.family_record(family) for family in tasks.suite(name)]
+        catalogue.print_suite(name, members, console=console)
+        found = True
+    for mixture in tasks.mixtures():
+        if mixture.name == name:
+            catalogue.print_mixture(mixture, console=console)
+            found = True
+    if (family := _family(name)) is not None:
+        catalogue.print_family(family, console=console)
+        found = True
+    if found:
+        return
+    if "." not in name:
+        names = [*tasks.suites(), *(each.name for each in (*tasks.mixtures(), *tasks.families()))]
+        raise UserError(f"no family, task, mixture or suite {name!r}; {did_you_mean(name, names)}")
+    show.print_task(tasks.task(name), asked=asked, console=console)
 
 
-def show(name: str, *, split: str, examples: int, console: Console) -> None:
-    """Prints what a task is and its first examples."""
-    task = tasks.task(name)
-    console.print(f"{task.name}: {task.family.kind}, splits {', '.join(task.splits)}", highlight=False)
-    console.print(f"from {tasks.source_version(name)}", highlight=False)
-    if task.family.labels:
-        console.print(f"labels {' '.join(task.family.labels)}", highlight=False)
-    tasks.source_split(name, split)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from xtreme_stilts.quiet import native_stderr
-
-    with native_stderr():
-        from xtreme_stilts.tasks import seqio_tasks
-    logging.set_verbosity(logging.WARNING)  # TFDS notes every file it opens
-    for example in itertools.islice(seqio_tasks.examples(name, split), examples):
-        console.print_json(data=example, ensure_ascii=False)
-
-
-def main(argv: list[str]) -> None:
-    """Raises SystemExit with status 2 on bad input."""
-    console = Console()
+def _family(name: str) -> tasks.Family | None:
+    """The family of this name or alias; None if there is none."""
     try:
-        tasks.configure(data_dir=_DATA_DIR.value, text_dir=_TEXT_DIR.value, bucc_dir=_BUCC_DIR.value)
-        if not argv[1:]:
-            console.print(families_table())
-        for name in argv[1:]:
-            show(name, split=_SPLIT.value, examples=_EXAMPLES.value, console=console)
+        return tasks.family(name)
+    except UserError:
+        return None
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m xtreme_stilts.tasks", description=__doc__.splitlines()[0])
+    parser.add_argument("names", metavar="NAME", nargs="*", help="task, family, mixture or suite; default: list all")
+    parser.add_argument("--split", default="", help="whose examples are shown; default: the scored one, if it is here")
+    parser.add_argument("--examples", type=int, default=2, help="how many examples of a task to show")
+    parser.add_argument("--tokenizer", default="mini", help="'mini', a folder or a hub name")
+    parser.add_argument("--max_length", type=int, default=0, help="tokens of an example; default: the family's own")
+    parser.add_argument("--data_dir", default="", help="prepared TFDS data sets; default: TFDS's own")
+    parser.add_argument("--text_dir", default="", help="folder of the text_file and parallel_file tasks")
+    parser.add_argument("--manual_dir", default="", help="folder of release files that the package's builders read")
+    parser.add_argument("--csv", metavar="OUT", help="write one line for each family, language and split to a file")
+    parser.add_argument("--json", metavar="OUT", help="write families, suites and mixtures to a file")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0, or 2 for bad input."""
+    given = _arguments(argv)
+    console = Console(highlight=False, emoji=False)
+    try:
+        tasks.configure(data_dir=given.data_dir, text_dir=given.text_dir, manual_dir=given.manual_dir)
+        asked = show.Asked(
+            split=given.split, examples=given.examples, tokenizer=given.tokenizer, max_length=given.max_length
+        )
+        for name in given.names:
+            describe(name, asked=asked, console=console)
+        if not given.names or given.csv or given.json:
+            found = catalogue.catalogue()
+            if given.csv:
+                write_text(given.csv, catalogue.to_csv(found["families"]))
+            if given.json:
+                write_json(given.json, found)
+            if not (given.names or given.csv or given.json):
+                catalogue.print_catalogue(found, console=console)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main())

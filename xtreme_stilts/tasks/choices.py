@@ -78,3 +78,14 @@ def copa(row, language):
         "inputs": tf.stack([context, row["choice1"], row["choice2"]]),
         "targets": _number_target(row["label"]),
     }
+
+
+def story_cloze(row, language):
+    """Story Cloze: `sentence1` to `sentence4` are the context, `ending1` and `ending2` the choices, `label` 0 or 1."""
+    import tensorflow as tf
+
+    context = tf.strings.join([row[f"sentence{i}"] for i in range(1, 5)], " ")
+    return {
+        "inputs": tf.stack([context, row["ending1"], row["ending2"]]),
+        "targets": _number_target(row["label"]),
+    }

@@ -5,13 +5,17 @@ Inputs and label orders follow jiant's tasks of the same names.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
-from xtreme_stilts.tasks import choices, pairs, spans
+from xtreme_stilts.tasks import choices, pairs, spans, tagging
 from xtreme_stilts.tasks.preprocessors import labelled
-from xtreme_stilts.tasks.registry import Family, Mixture
+from xtreme_stilts.tasks.registry import Family, LabelsOf, Mixture
 from xtreme_stilts.tasks.sources import Tfds
 from xtreme_stilts.tasks.xtreme import NLI_CLASSES, NLI_LABELS
+
+_WITHOUT_TEST = {"train": "train", "validation": "validation"}
+_HIDDEN_TEST = ("test",)  # its labels are with the benchmark's authors
 
 
 def _pair_family(
@@ -60,7 +64,14 @@ MNLI = _nli(
 SNLI = _nli("snli", "snli:1.1.0")
 ANLI = tuple(_nli(f"anli_{part}", f"anli/{part}:0.1.0", premise="context") for part in ("r1", "r2", "r3"))
 
-QQP = _pair_family("qqp", "glue/qqp:2.0.0", texts=("question1", "question2"), labels=("0", "1"), metric="accuracy_f1")
+QQP = _pair_family(
+    "qqp",
+    "glue/qqp:2.0.0",
+    texts=("question1", "question2"),
+    labels=("0", "1"),
+    metric="accuracy_f1",
+    unlabelled=_HIDDEN_TEST,
+)
 
 SQUAD_V1 = Family(
     name="squad_v1",
@@ -68,7 +79,7 @@ SQUAD_V1 = Family(
     metric="squad_v1",
     max_length=384,
     source=Tfds(name="squad/v1.1:3.0.0"),
-    splits={"train": "train", "validation": "validation"},
+    splits=_WITHOUT_TEST,
     convert=spans.squad,
 )
 SQUAD_V2 = Family(
@@ -77,7 +88,7 @@ SQUAD_V2 = Family(
     metric="squad_v2",
     max_length=384,
     source=Tfds(name="squad/v2.0:3.0.0"),
-    splits={"train": "train", "validation": "validation"},
+    splits=_WITHOUT_TEST,
     convert=spans.squad,
 )
 
@@ -86,6 +97,7 @@ HELLASWAG = Family(
     kind="choice",
     metric="accuracy",
     num_choices=4,
+    unlabelled=_HIDDEN_TEST,
     source=Tfds(name="hellaswag:1.1.0"),
     convert=choices.hellaswag,
 )
@@ -94,6 +106,7 @@ COSMOSQA = Family(
     kind="choice",
     metric="accuracy",
     num_choices=4,
+    unlabelled=_HIDDEN_TEST,
     source=Tfds(name="cosmos_qa:1.0.0"),
     convert=choices.cosmos_qa,
 )
@@ -107,33 +120,49 @@ GLUE = (
         texts=("sentence",),
         labels=("unacceptable", "acceptable"),
         metric="matthews",
+        unlabelled=_HIDDEN_TEST,
     ),
-    _pair_family("sst2", "glue/sst2:2.0.0", texts=("sentence",), labels=("negative", "positive")),
+    _pair_family(
+        "sst2", "glue/sst2:2.0.0", texts=("sentence",), labels=("negative", "positive"), unlabelled=_HIDDEN_TEST
+    ),
     _pair_family(
         "mrpc",
         "glue/mrpc:2.0.0",
         texts=("sentence1", "sentence2"),
         labels=("not_equivalent", "equivalent"),
         metric="accuracy_f1",
+        unlabelled=_HIDDEN_TEST,
     ),
     Family(
         name="stsb",
         kind="regression",
         metric="pearson_spearman",
+        unlabelled=_HIDDEN_TEST,
         source=Tfds(name="glue/stsb:2.0.0"),
         convert=functools.partial(pairs.regression, texts=("sentence1", "sentence2")),
     ),
-    _pair_family("qnli", "glue/qnli:2.0.0", texts=("question", "sentence"), labels=_ENTAILMENT),
-    _pair_family("rte", "glue/rte:2.0.0", texts=("sentence1", "sentence2"), labels=_ENTAILMENT),
+    _pair_family(
+        "qnli", "glue/qnli:2.0.0", texts=("question", "sentence"), labels=_ENTAILMENT, unlabelled=_HIDDEN_TEST
+    ),
+    _pair_family(
+        "rte", "glue/rte:2.0.0", texts=("sentence1", "sentence2"), labels=_ENTAILMENT, unlabelled=_HIDDEN_TEST
+    ),
 )
 
 SUPERGLUE = (
-    _pair_family("boolq", "super_glue/boolq:1.0.2", texts=("passage", "question"), labels=("False", "True")),
+    _pair_family(
+        "boolq",
+        "super_glue/boolq:1.0.2",
+        texts=("passage", "question"),
+        labels=("False", "True"),
+        unlabelled=_HIDDEN_TEST,
+    ),
     Family(
         name="wic",
         kind="classification",
         metric="accuracy",
         labels=("False", "True"),
+        unlabelled=_HIDDEN_TEST,
         source=Tfds(name="super_glue/wic:1.0.2"),
         convert=functools.partial(pairs.word_in_context, names=("False", "True")),
     ),
@@ -142,25 +171,70 @@ SUPERGLUE = (
         kind="choice",
         metric="accuracy",
         num_choices=2,
+        unlabelled=_HIDDEN_TEST,
         source=Tfds(name="super_glue/copa:1.0.2"),
         convert=choices.copa,
     ),
 )
 
-# TFDS has no builder for these; only their miniatures are registered.
+# Their own builders are in `xtreme_stilts/datasets`.
 COMMONSENSEQA = Family(
-    name="commonsenseqa", kind="choice", metric="accuracy", num_choices=5, convert=choices.commonsense_qa
+    name="commonsenseqa",
+    kind="choice",
+    metric="accuracy",
+    num_choices=5,
+    unlabelled=("test",),
+    source=Tfds(name="commonsense_qa/v1.11:1.0.0"),
+    convert=choices.commonsense_qa,
 )
-SIQA = Family(name="siqa", kind="choice", metric="accuracy", num_choices=3, convert=choices.social_iqa)
+# The first release, with three choices; the paper has five.
+COMMONSENSEQA_V1 = dataclasses.replace(
+    COMMONSENSEQA,
+    name="commonsenseqa_v1",
+    num_choices=3,
+    train="",
+    validation="",
+    head_name="",
+    source=Tfds(name="commonsense_qa/v1.0:1.0.0"),
+)
+SIQA = Family(
+    name="siqa",
+    kind="choice",
+    metric="accuracy",
+    num_choices=3,
+    splits=_WITHOUT_TEST,
+    source=Tfds(name="siqa:1.0.0"),
+    convert=choices.social_iqa,
+)
+# One supertag a word; CCGbank is licensed by the LDC. The label set is all supertags of its three splits, as in jiant.
+CCG = Family(
+    name="ccg",
+    kind="tagging",
+    metric="token_accuracy",
+    labels=LabelsOf(functools.partial(tagging.tags_of, "ccg.en")),
+    source=Tfds(name="ccgbank:1.0.0"),
+    convert=functools.partial(tagging.tagging, tags="tags", names=()),
+    keep=tagging.has_words,
+)
 
-FAMILIES = (MNLI, SNLI, *ANLI, QQP, SQUAD_V1, SQUAD_V2, HELLASWAG, COSMOSQA, *GLUE, *SUPERGLUE)
+FAMILIES = (
+    MNLI,
+    SNLI,
+    *ANLI,
+    QQP,
+    SQUAD_V1,
+    SQUAD_V2,
+    HELLASWAG,
+    CCG,
+    COSMOSQA,
+    COMMONSENSEQA,
+    COMMONSENSEQA_V1,
+    SIQA,
+    *GLUE,
+    *SUPERGLUE,
+)
 
 ANLI_PLUS = Mixture(name="anli_plus", tasks=("mnli.en", "snli.en", "anli_r1.en", "anli_r2.en", "anli_r3.en"))
-# Multi-task intermediate training on all of X-STILTs' tasks that are here, in proportion to their sizes.
-STILTS = Mixture(
-    name="stilts",
-    tasks=(*ANLI_PLUS.tasks, "qqp.en", "squad_v1.en", "squad_v2.en", "hellaswag.en", "cosmosqa.en"),
-)
 SUITE = (
     "mnli",
     "snli",
@@ -171,5 +245,11 @@ SUITE = (
     "squad_v1",
     "squad_v2",
     "hellaswag",
+    "ccg",
     "cosmosqa",
+    "commonsenseqa",
 )
+# Multi-task intermediate training on all of X-STILTs' tasks, in proportion to their sizes; for those without
+# CCGbank's licence, also without it.
+STILTS = Mixture(name="stilts", tasks=tuple(f"{name}.en" for name in SUITE))
+STILTS_OPEN = Mixture(name="stilts_open", tasks=tuple(task for task in STILTS.tasks if task != "ccg.en"))

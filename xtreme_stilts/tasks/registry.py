@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from xtreme_stilts.errors import UserError, did_you_mean
@@ -34,6 +34,38 @@ def _mapping(default: Mapping) -> Any:
     return dataclasses.field(default_factory=lambda: dict(default), hash=False)
 
 
+class LabelsOf(Sequence):
+    """Labels that are known only once the data has been looked at, such as CCGbank's supertags.
+
+    A sequence of strings like any other; the first use of its contents calls `read`.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[str]]):
+        """`read()` gives the labels, in the order of the head's outputs; it raises UserError if the data are not
+        there."""
+        self._read = read
+        self._labels: tuple[str, ...] | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, read now if they have not been."""
+        if self._labels is None:
+            self._labels = tuple(self._read())
+        return self._labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        return self.labels[index]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.labels)
+
+    def __repr__(self) -> str:
+        return f"LabelsOf({self._labels or 'the data'})"
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
     """One data set in all its languages.
@@ -43,7 +75,7 @@ class Family:
         kind: the head, one of `KINDS`.
         metric: the selection metric; see `evaluation/metrics.py`.
         languages: codes, in the order of tables.
-        labels: label or tag strings, in the order of the head's outputs.
+        labels: label or tag strings, in the order of the head's outputs; `LabelsOf` where the data decide.
         num_choices: choices of a `choice` family, else 1.
         max_length: longest example in tokens, specials included.
         group: `classification`, `tagging`, `qa` or `retrieval` for XTREME's families, else empty.
@@ -52,7 +84,9 @@ class Family:
         validation: task whose validation split stops training early. Default: the training task.
         head_name: head of the family's tasks. Default: that of the training task's family.
         splits: `train`, `validation`, `test` -> the source's split; only those the family has. `{language}`
-            is replaced; `a+b` joins two, or what there is of them.
+            is replaced, and `{side}` by "_en" for the English side of a retrieval task, else by nothing; `a+b`
+            joins two, or what there is of them.
+        unlabelled: splits whose labels are not public (GLUE's test sets); they are never scored.
         lacks: split -> languages that do not have it.
         source: where the rows are; None = the tasks are users' own seqio tasks (`declare`).
         convert: in-graph, `convert(row, language)` -> `inputs`, `targets` and where needed `starts` of the
@@ -67,7 +101,7 @@ class Family:
     kind: str
     metric: str
     languages: tuple[str, ...] = ("en",)
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...] | LabelsOf = ()
     num_choices: int = 1
     max_length: int = 256
     group: str = ""
@@ -75,6 +109,7 @@ class Family:
     validation: str = ""
     head_name: str = ""
     splits: Mapping[str, str] = _mapping(_SAME_SPLITS)
+    unlabelled: tuple[str, ...] = ()
     lacks: Mapping[str, tuple[str, ...]] = _mapping({})
     source: Tfds | Rows | None = None
     convert: Callable | None = None
@@ -87,7 +122,8 @@ class Family:
             raise UserError(f"family {self.name!r} has kind {self.kind!r}; {did_you_mean(self.kind, KINDS)}")
         if not self.name or not self.languages:
             raise UserError(f"family {self.name!r} must have a name and at least one language, has {self.languages}")
-        distinct = len(set(self.labels)) == len(self.labels) >= 2
+        known = isinstance(self.labels, tuple)
+        distinct = not known or len(set(self.labels)) == len(self.labels) >= 2
         if self.kind in ("classification", "tagging") and not distinct:
             raise UserError(
                 f"family {self.name!r} ({self.kind}) has labels {self.labels}; there must be two or more, all different"
@@ -119,7 +155,15 @@ class Family:
 
     def has(self, split: str, language: str) -> bool:
         """Whether the data set has this split in this language."""
-        return split in self.splits and language.removesuffix(ENGLISH_SIDE) not in self.lacks.get(split, ())
+        return split in self.splits and self.own_language(language) not in self.lacks.get(split, ())
+
+    def own_language(self, language: str) -> str:
+        """The language a task's data are filed under: of `fi` and `fi_en`, the two sides of a retrieval task, `fi`."""
+        return language.removesuffix(ENGLISH_SIDE) if self.kind == "embedding" else language
+
+    def scored_split(self, language: str) -> str:
+        """The split that scores are told of: `test`, or `validation` where the test set has no public labels."""
+        return "test" if self.has("test", language) and "test" not in self.unlabelled else "validation"
 
 
 class Task(NamedTuple):
@@ -139,9 +183,21 @@ class Task(NamedTuple):
         return tuple(split for split in self.family.splits if self.family.has(split, self.language))
 
 
+class Share(NamedTuple):
+    """The part of a budget of examples that falls to one task: those ranked [first, first + count) in a fixed random
+    order of their ids. Tasks that are translations of each other have the same ids, so their parts do not overlap,
+    and together they are the examples that a single one of them would give for the whole budget."""
+
+    first: int
+    count: int
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mixture:
     """Tasks trained on together. A task's rate is weight * min(rows, cap) ** (1 / temperature).
+
+    With a `budget`, only so many examples are used, spread evenly over the tasks (see `share`): what multilingual
+    and English-only training data are compared with at equal size.
 
     Temperature 1 samples every row equally often (proportional); a high one evens the tasks out. jiant's samplers
     (`task_sampler.py`); exponential smoothing with exponent a (Conneau & Lample 2019) is temperature 1 / a.
@@ -153,6 +209,15 @@ class Mixture:
     temperature: float = 1.0
     cap: int | None = None
     weights: Mapping[str, float] = _mapping({})
+    budget: int = 0  # examples in all; 0 = every one there is
+
+    def share(self, task: str) -> Share | None:
+        """What of its training set a task contributes; None = all."""
+        if not self.budget:
+            return None
+        each, more = divmod(self.budget, len(self.tasks))
+        number = self.tasks.index(task)
+        return Share(first=number * each + min(number, more), count=each + (number < more))
 
     def rate(self, task: str, *, rows: int) -> float:
         """A task's share of the training stream, before normalising; `rows` is the size of its training set."""
@@ -187,6 +252,11 @@ def register_mixture(mixture: Mixture) -> Mixture:
         raise UserError(f"mixture {mixture.name!r} cannot be registered: a family has that name")
     if not mixture.tasks:
         raise UserError(f"mixture {mixture.name!r} has no tasks; it must name at least one")
+    if mixture.budget and mixture.budget < len(mixture.tasks):
+        raise UserError(
+            f"mixture {mixture.name!r} has a budget of {mixture.budget} examples for {len(mixture.tasks)} tasks; "
+            "there must be at least one for each"
+        )
     for name in mixture.tasks:
         task(name)
     _mixtures[mixture.name] = mixture
@@ -369,7 +439,8 @@ def source_split(name: str, split: str) -> str:
     if not found.family.has(split, found.language):
         near = did_you_mean(split, found.splits)
         raise UserError(f"task {name!r} has no split {split!r} (it has {', '.join(found.splits)}); {near}")
-    return found.family.splits[split].format(language=found.language.removesuffix(ENGLISH_SIDE))
+    own = found.family.own_language(found.language)
+    return found.family.splits[split].format(language=own, side=found.language.removeprefix(own))
 
 
 def source_version(name: str) -> str:
@@ -377,4 +448,4 @@ def source_version(name: str) -> str:
     found = task(name)
     if found.family.source is None:
         return f"seqio:{found.name}"
-    return found.family.source.describe(found.language.removesuffix(ENGLISH_SIDE))
+    return found.family.source.describe(found.family.own_language(found.language))

@@ -8,20 +8,16 @@ empty.
 - Tatoeba: up to 1,000 pairs, each sentence has one counterpart. XTREME takes the English sentence as the
   query and the language's own sentences as the database. The only split is `test`.
 - BUCC 2018: `validation` is the release's sample set ("dev"), whose threshold is used for `test`, its
-  training set, as in XTREME. TFDS and others have only the gold pairs without the distractors, which cannot
-  be scored as BUCC, so the release's files are read: `{lang}-en.{dev|test}.{lang|en}` with `id<TAB>sentence`
-  and `{lang}-en.{dev|test}.gold` with `lang-id<TAB>en-id`.
+  training set, as in XTREME. TFDS's own `bucc` and others have only the gold pairs without the distractors,
+  which cannot be scored as BUCC, so a builder of ours reads the release's files (`datasets/bucc2018.py`); its
+  splits ending in `_en` are the English sides.
 """
 
 from __future__ import annotations
 
-import collections
-import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from xtreme_stilts.errors import UserError
-from xtreme_stilts.tasks import sources
 from xtreme_stilts.tasks.registry import ENGLISH_SIDE
 
 
@@ -67,45 +63,3 @@ def sentence(row, language):
     the own side)."""
     english = language.endswith(ENGLISH_SIDE)
     return {"inputs": row["text"][None], "targets": _no_strings() if english else row["counterparts"]}
-
-
-_BUCC_PARTS = {"validation": "dev", "test": "test"}
-
-
-def _bucc_file(language: str, split: str, ending: str) -> pathlib.Path:
-    folder = sources.folder("bucc_dir", needed_by="bucc2018")
-    path = sources.find(folder, f"{language}-en.{_BUCC_PARTS[split]}", f".{ending}")
-    if path is None:
-        raise UserError(f"bucc_dir {folder!r} has no file {language}-en.{_BUCC_PARTS[split]}.{ending}")
-    return path
-
-
-def bucc_rows(language: str, split: str) -> list[dict[str, Any]]:
-    """Rows of one side of BUCC 2018 from the release's files: `id`, `text`, `counterparts`.
-
-    Args:
-        language: `de` for the German side, `de_en` for the English one.
-        split: `validation` or `test`.
-
-    Raises:
-        UserError: a file is missing, a line has not two fields, or the gold file names an id that is not
-            there.
-    """
-    own = language.removesuffix(ENGLISH_SIDE)
-    texts = {lang: dict(sources.columns(_bucc_file(own, split, lang), count=2)) for lang in (own, "en")}
-    gold = collections.defaultdict(list)
-    path = _bucc_file(own, split, "gold")
-    for number, pair in enumerate(sources.columns(path, count=2), 1):
-        for name, lang in zip(pair, (own, "en"), strict=True):
-            if name not in texts[lang]:
-                where = _bucc_file(own, split, lang).name
-                raise UserError(f"{path} line {number} names {name!r}, which is not in {where}")
-        gold[pair[0]].append(pair[1])
-    side = texts["en" if language.endswith(ENGLISH_SIDE) else own]
-    return [{"id": name, "text": text, "counterparts": gold.get(name, [])} for name, text in side.items()]
-
-
-def bucc_version(language: str) -> str:
-    """Sizes and times of the files of one language pair."""
-    folder = sources.folder("bucc_dir", needed_by="bucc2018")
-    return " ".join(map(sources.file_version, sorted(pathlib.Path(folder).glob(f"{language}-en.*"))))

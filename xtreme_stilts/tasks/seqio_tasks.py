@@ -24,6 +24,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
+from xtreme_stilts import datasets
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.tasks import languages, preprocessors, registry, sources
 
@@ -224,7 +225,7 @@ class PreparedTfds(seqio.TfdsDataSource):
         return [instruction.filename for instruction in self._loader(split).files(split)]
 
     def _config(self, language: str) -> str:
-        return self._task.family.source.describe(language.removesuffix(registry.ENGLISH_SIDE))
+        return self._task.family.source.describe(self._task.family.own_language(language))
 
     def _loader(self, split: str) -> seqio.utils.LazyTfdsLoader:
         """A loader of the data set that holds the language, with `split` as those of its parts that are
@@ -261,26 +262,43 @@ def prepared(name: str, *, needed_by: str) -> tfds.core.DatasetBuilder:
         needed_by: name of the task, for the message.
 
     Raises:
-        UserError: it is not there and `download` is off, or it could not be downloaded.
+        UserError: it is not there and neither `download` nor `manual_dir` can help, or it could not be prepared.
     """
     root = data_dir()
     path, _, version = name.partition(":")
     # Looked for by hand: asking TFDS for a builder of something absent already reaches for the network.
     if not tf.io.gfile.exists(f"{root}/{path}/{version}/dataset_info.json"):
-        if not sources.settings().download:
-            raise UserError(
-                f"task {needed_by!r} needs the TensorFlow data set {name}, which is not in {root}:"
-                f" prepare it with `tfds build {path} --data_dir {root}`, point data_dir to where it is, or"
-                " set download to True"
-            )
-        logging.info("preparing %s in %s", name, root)
-        try:
-            tfds.builder(name, data_dir=root).download_and_prepare()
-        except Exception as error:  # whatever the network and the data set's script raise
-            raise UserError(
-                f"task {needed_by!r} needs {name}, which could not be prepared in {root}: {error}"
-            ) from error
+        _prepare(name, root, needed_by=needed_by)
     return _builder(name, root)
+
+
+def _prepare(name: str, root: str, *, needed_by: str) -> None:
+    """Has TFDS prepare a data set: one of its own if downloads are allowed, one of ours also from `manual_dir`."""
+    settings, path = sources.settings(), name.partition(":")[0]
+    own = path.partition("/")[0] in datasets.BUILDERS
+    if not settings.download and not (own and settings.manual_dir):
+        how = (
+            f"set manual_dir to a folder with its files ({datasets.where_to_get(path.partition('/')[0])})"
+            if own
+            else f"prepare it with tfds.builder({path!r}, data_dir={root!r}).download_and_prepare()"
+        )
+        raise UserError(
+            f"task {needed_by!r} needs the TensorFlow data set {name}, which is not in {root}:"
+            f" set download to True, point data_dir to where it is, or {how}"
+        )
+    logging.info("preparing %s in %s", name, root)
+    if own:
+        datasets.builder_class(path.partition("/")[0])  # TFDS knows it from now on
+    manual = {"manual_dir": settings.manual_dir} if settings.manual_dir else {}
+    try:
+        builder = tfds.builder(name, data_dir=root)
+        if own:
+            builder.fetches = settings.download
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False, **manual)
+        )
+    except Exception as error:  # whatever the network and the data set's script raise
+        raise UserError(f"task {needed_by!r} needs {name}, which could not be prepared in {root}: {error}") from error
 
 
 @functools.lru_cache(maxsize=1024)

@@ -28,7 +28,7 @@ class Settings:
     data_dir: str = ""  # prepared TFDS data sets; "" = TFDS's own default (~/tensorflow_datasets)
     download: bool = False  # let TFDS fetch what is not prepared
     text_dir: str = ""  # <lang>.txt[.xz|.gz], and <lang>.tsv[.xz|.gz] in it or in its folder parallel/
-    bucc_dir: str = ""  # {lang}-en.{dev|test}.{lang|en|gold}, the BUCC 2018 release files
+    manual_dir: str = ""  # release files of data sets that have builders of our own (xtreme_stilts/datasets)
 
 
 @dataclasses.dataclass
@@ -103,7 +103,7 @@ def lines(path: str | os.PathLike) -> Iterator[str]:
     number = 0
     try:
         with opener(path, "rb") as file:
-            for number, line in enumerate(file, 1):  # noqa: B007
+            for number, line in enumerate(file, 1):
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         byte = f"byte {error.object[error.start]:#04x} at column {error.start + 1}"

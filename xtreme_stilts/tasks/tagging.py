@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 # XTREME's conversion takes blanks and zero-width non-joiners out of words (utils_preprocess.py).
 _INSIDE_WORDS = r"[\s\x{00a0}\x{200c}]+"
@@ -31,3 +31,19 @@ def has_words(row, language, *, words: str = "tokens"):
     import tensorflow as tf
 
     return tf.reduce_any(tf.strings.regex_replace(row[words], _INSIDE_WORDS, "") != "")
+
+
+def tags_of(task: str) -> list[str]:
+    """All tags of a task, of every split, sorted: the label set where only the data know it.
+
+    Raises:
+        UserError: the data are not there.
+    """
+    from xtreme_stilts.tasks import registry, seqio_tasks
+
+    def tags() -> Iterator[str]:
+        for split in registry.task(task).splits:
+            for example in seqio_tasks.examples(task, split):
+                yield from example["targets"]
+
+    return sorted(set(tags()))

@@ -6,12 +6,13 @@ Language lists, training tasks and splits follow `evaluate.py` of google-researc
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 from xtreme_stilts.tasks import pairs, retrieval, spans, tagging
 from xtreme_stilts.tasks.languages import codes
 from xtreme_stilts.tasks.registry import Family, Mixture
-from xtreme_stilts.tasks.sources import Rows, Tfds
+from xtreme_stilts.tasks.sources import Tfds
 
 # Heads' outputs in alphabetical order, as jiant has them; the data sets number their classes otherwise.
 NLI_LABELS = ("contradiction", "entailment", "neutral")
@@ -41,6 +42,9 @@ TATOEBA_LANGUAGES = codes(
     "ar he vi id jv tl eu ml ta te af nl de el bn hi mr ur fa fr it pt es bg ru ja ka ko th sw zh kk tr et fi hu"
 )
 TYDIQA_LANGUAGES = codes("en ar bn fi id ko ru sw te")
+
+# MLQA between languages: `ar_de` asks German questions about Arabic contexts; answers are in the context's language.
+MLQA_PAIRS = tuple(f"{context}_{question}" for context in MLQA_LANGUAGES for question in MLQA_LANGUAGES)
 
 # Treebanks of Universal Dependencies, one a language, for `udpos_ud`.
 TREEBANKS = {
@@ -151,6 +155,11 @@ MLQA = Family(
     convert=spans.squad,
 )
 
+# All 49 combinations of MLQA, those of one language included; not part of XTREME, which asks in one language.
+MLQA_CROSS = dataclasses.replace(
+    MLQA, name="mlqa_cross", group="", languages=MLQA_PAIRS, source=Tfds(name="mlqa_pairs/{config}:1.0.0")
+)
+
 # The gold-passage task. The official test set is not public, so the dev sets are XTREME's test sets. They
 # also stop the English training early, as in jiant: English, and only English, is selected on what it is
 # scored on.
@@ -175,9 +184,9 @@ BUCC2018 = Family(
     metric="mining_f1",
     languages=BUCC_LANGUAGES,
     max_length=512,
-    splits={"validation": "validation", "test": "test"},
+    splits={"validation": "validation{side}", "test": "test{side}"},
     convert=retrieval.sentence,
-    source=Rows(read=retrieval.bucc_rows, version=retrieval.bucc_version),
+    source=Tfds(name="bucc2018/{config}:1.0.0"),
 )
 
 TATOEBA = Family(
@@ -196,3 +205,7 @@ FAMILIES = (XNLI, PAWSX, UDPOS, PANX, XQUAD, MLQA, TYDIQA, BUCC2018, TATOEBA)
 
 # Everything the nine are trained on, at once.
 TRAIN = Mixture(name="xtreme_train", tasks=("mnli.en", "pawsx.en", "udpos.en", "panx.en", "squad_v1.en", "tydiqa.en"))
+
+# What of XTREME-R (Ruder et al. 2021) can be scored here. Its other two tasks, Mewsli-X and LAReQA, retrieve answers
+# from collections that TFDS does not have.
+XTREME_R = ("xnli", "xcopa", "udpos", "panx", "xquad", "mlqa", "tydiqa", "tatoeba")

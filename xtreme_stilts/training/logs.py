@@ -48,6 +48,19 @@ class MetricsLog:
             self._board.close()
 
 
+class Unheard:
+    """The log and the progress line of all processes but the first."""
+
+    def write(self, step: int, **values: float | str) -> None:
+        """Nothing."""
+
+    def update(self, done: int, *, note: str) -> None:
+        """Nothing."""
+
+    def close(self, *, note: str = "") -> None:
+        """Nothing."""
+
+
 def _whole_lines(path: epath.Path) -> list[str]:
     """Lines of a JSONL file; a last line that was cut off is left out."""
     if not path.exists():

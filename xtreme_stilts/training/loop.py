@@ -20,12 +20,13 @@ import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 
+from xtreme_stilts import processes
 from xtreme_stilts.config import Recipe
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.models import Model
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
-from xtreme_stilts.training.logs import MetricsLog, Progress
+from xtreme_stilts.training.logs import MetricsLog, Progress, Unheard
 from xtreme_stilts.training.optimizer import AdamW, Schedule
 from xtreme_stilts.training.sharding import put_batch
 
@@ -112,6 +113,7 @@ class Trainer:
         *,
         streams: Sequence[TaskStream],
         validate: Callable[[Tree], Mapping[str, float]] | None,
+        whole: Callable[[Tree, int], Tree] = lambda params, step: params,
     ) -> Fit:
         """Runs to the last step or until validation stops improving.
 
@@ -120,12 +122,14 @@ class Trainer:
             streams: the mixture's tasks.
             validate: params -> metrics, among them `selection`, the value to maximise; None = the last
                 parameters are the best.
+            whole: what is validated and saved as the best, from the parameters and the number of steps they
+                had; differs from these where only a part of the model is trained (`vocabulary.py`).
 
         Raises:
             UserError: the loss is not finite; names the step, the task and the cached rows of the batch.
         """
         with Checkpoints(self.folder / "latest", keep=2) as latest, Checkpoints(self.folder / "best") as best:
-            run = _Run(self, latest=latest, best=best, streams=streams, validate=validate)
+            run = _Run(self, latest=latest, best=best, streams=streams, validate=validate, whole=whole)
             run.begin(start)
             try:
                 while run.step < self.steps and run.watch.since_best < self.recipe.patience:
@@ -140,9 +144,9 @@ class Trainer:
 class _Run:
     """The moving parts of one `Trainer.fit`."""
 
-    def __init__(self, trainer: Trainer, *, latest: Checkpoints, best: Checkpoints, streams, validate):
+    def __init__(self, trainer: Trainer, *, latest: Checkpoints, best: Checkpoints, streams, validate, whole):
         self.trainer, self.latest, self.best = trainer, latest, best
-        self.streams, self.validate = list(streams), validate
+        self.streams, self.validate, self.whole = list(streams), validate, whole
         self.watch, self.tokens, self.step = _Watch(), 0, 0
         self.pending = collections.deque()  # (step, stream, rows, StepMetrics) not read from the device yet
         self.schedule = Schedule.of(trainer.recipe, steps=trainer.steps)
@@ -155,8 +159,11 @@ class _Run:
         if not self._resume():
             params = start()
             self.state = steps_lib.init_optimizer(trainer.model, trainer.optimizer, trainer.mesh)(params)
-        self.log = MetricsLog(trainer.folder, from_step=self.step)
-        self.progress = Progress(trainer.title, total=trainer.steps, start=self.step)
+        if processes.is_first():
+            self.log = MetricsLog(trainer.folder, from_step=self.step)
+            self.progress = Progress(trainer.title, total=trainer.steps, start=self.step)
+        else:
+            self.log = self.progress = Unheard()
         self.began = self.interval_began = time.monotonic()
 
     def _resume(self) -> bool:
@@ -187,7 +194,7 @@ class _Run:
         """The last validation, the best checkpoint on disk, the end of the log."""
         self._read_pending()
         if self.validate is None or not self.best.steps():
-            self._save_best(self.step)
+            self._save_best(self.step, self.whole(self.state.params, self.step))
             self.watch.best_step = self.step
         seconds = time.monotonic() - self.began
         value = self.watch.best_value if self.validate else math.nan
@@ -259,14 +266,14 @@ class _Run:
 
     def _validate(self) -> None:
         self._read_pending()
-        values = self.validate(self.state.params)
+        params = self.whole(self.state.params, self.step)
+        values = self.validate(params)
         self.log.write(self.step, **{f"validation/{name}": value for name, value in values.items()})
         if self.watch.improved(values["selection"], step=self.step):
-            self._save_best(self.step)
+            self._save_best(self.step, params)
         self.interval_began = time.monotonic()
 
-    def _save_best(self, step: int) -> None:
-        params = self.state.params
+    def _save_best(self, step: int, params: Tree) -> None:
         record = {"step": step, "value": self.watch.best_value if self.validate else None}
         self.best.save(step, trees={"encoder": params["encoder"], "heads": params["heads"]}, record=record)
 

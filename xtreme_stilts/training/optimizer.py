@@ -7,7 +7,7 @@ length and rate share one compilation.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,8 @@ class AdamW:
     epsilon: float = 1e-8
     weight_decay: float = 0.01
     clip_norm: float = 1.0
+    moment: str = "float32"  # type of the first moment; bfloat16 halves it
+    embeddings: str = "active"  # frozen: the encoder's embeddings are not trained; see `Recipe`
 
     @classmethod
     def of(cls, recipe: Recipe) -> AdamW:
@@ -35,9 +37,28 @@ class AdamW:
         """Gradient -> step of unit learning rate (subtract it, times the rate)."""
         return optax.chain(
             optax.clip_by_global_norm(self.clip_norm),
-            optax.scale_by_adam(b1=self.beta1, b2=self.beta2, eps=self.epsilon),
+            optax.scale_by_adam(b1=self.beta1, b2=self.beta2, eps=self.epsilon, mu_dtype=jnp.dtype(self.moment)),
             optax.add_decayed_weights(self.weight_decay, mask=decay_mask),
         )
+
+    def split(self, params) -> Split:
+        """The part of a tree of parameters (or of anything in its shape) that is trained, and the rest."""
+        if self.embeddings != "frozen":
+            return Split(params, {})
+        encoder = dict(params["encoder"])
+        fixed = {"embeddings": encoder.pop("embeddings")}
+        return Split({**params, "encoder": encoder}, fixed)
+
+
+class Split(NamedTuple):
+    """A tree of parameters in two parts."""
+
+    trained: Any  # the tree without what is fixed
+    fixed: dict[str, Any]  # name of a part of the encoder -> its parameters
+
+    def whole(self):
+        """The tree again."""
+        return {**self.trained, "encoder": {**self.trained["encoder"], **self.fixed}}
 
 
 def decay_mask(params):

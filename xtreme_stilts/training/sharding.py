@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from xtreme_stilts.config import MeshConfig
 from xtreme_stilts.errors import UserError, did_you_mean
-from xtreme_stilts.models.encoder import sharding_constraints
+from xtreme_stilts.models.encoder import placement
 
 MESH_AXES = ("data", "fsdp", "tensor")
 ROW_AXES = ("data", "fsdp")  # a batch's rows are spread over both
@@ -108,7 +108,7 @@ def constraints(mesh: Mesh):
         partition = PartitionSpec(*(RULES[axis] if axis else None for axis in axes))
         return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, partition))
 
-    return sharding_constraints(apply)
+    return placement(apply, mesh=mesh)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

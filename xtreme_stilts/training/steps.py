@@ -16,7 +16,7 @@ import optax
 from jax.sharding import Mesh
 
 from xtreme_stilts.models import Model
-from xtreme_stilts.training.optimizer import AdamW, Schedule
+from xtreme_stilts.training.optimizer import AdamW, Schedule, Split
 from xtreme_stilts.training.sharding import constraints, param_shardings, placed, replicated
 
 Tree = Any
@@ -47,9 +47,13 @@ def state_shardings(model: Model, *, optimizer: AdamW, mesh: Mesh) -> TrainState
     """Shardings of a TrainState: moments like their parameters, the rest whole on every device."""
     params = param_shardings(model, mesh)
     transformation = optimizer.transformation()
-    abstract = jax.eval_shape(transformation.init, model.abstract_params())
+    abstract = jax.eval_shape(transformation.init, optimizer.split(model.abstract_params()).trained)
     moments = optax.tree_map_params(
-        transformation, lambda _, sharding: sharding, abstract, params, transform_non_params=lambda _: replicated(mesh)
+        transformation,
+        lambda _, sharding: sharding,
+        abstract,
+        optimizer.split(params).trained,
+        transform_non_params=lambda _: replicated(mesh),
     )
     return TrainState(params, moments, replicated(mesh))
 
@@ -57,9 +61,8 @@ def state_shardings(model: Model, *, optimizer: AdamW, mesh: Mesh) -> TrainState
 def abstract_state(model: Model, *, optimizer: AdamW, mesh: Mesh) -> TrainState:
     """Shapes, dtypes and shardings of a TrainState, for restoring one."""
     params = model.abstract_params()
-    shapes = TrainState(
-        params, jax.eval_shape(optimizer.transformation().init, params), jax.ShapeDtypeStruct((), jnp.int32)
-    )
+    moments = jax.eval_shape(optimizer.transformation().init, optimizer.split(params).trained)
+    shapes = TrainState(params, moments, jax.ShapeDtypeStruct((), jnp.int32))
     return placed(shapes, state_shardings(model, optimizer=optimizer, mesh=mesh))
 
 
@@ -80,7 +83,7 @@ def init_optimizer(model: Model, optimizer: AdamW, mesh: Mesh):
     """Jitted params -> TrainState at step 0."""
     transformation = optimizer.transformation()
     return jax.jit(
-        lambda params: TrainState(params, transformation.init(params), jnp.int32(0)),
+        lambda params: TrainState(params, transformation.init(optimizer.split(params).trained), jnp.int32(0)),
         out_shardings=state_shardings(model, optimizer=optimizer, mesh=mesh),
     )
 
@@ -95,28 +98,29 @@ def train_step(model: Model, head: str, optimizer: AdamW, mesh: Mesh):
     """
     transformation = optimizer.transformation()
 
-    def micro_loss(params, batch, key):
+    def micro_loss(trained, fixed, batch, key):
         with constraints(mesh):
-            sums = model.loss(params, batch, head=head, dropout_key=key)
+            sums = model.loss(Split(trained, fixed).whole(), batch, head=head, dropout_key=key)
         return sums.loss, sums.weight
 
     def step(state: TrainState, batch, schedule: Schedule, seed):
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         micro_batches = batch["tokens"].shape[0]
+        trained, fixed = optimizer.split(state.params)
 
         def accumulate(carry, numbered):
             number, micro = numbered
             gradient = jax.value_and_grad(micro_loss, has_aux=True)
-            (loss, weight), grads = gradient(state.params, micro, jax.random.fold_in(key, number))
+            (loss, weight), grads = gradient(trained, fixed, micro, jax.random.fold_in(key, number))
             return jax.tree.map(jnp.add, carry, (grads, loss, weight)), None
 
-        zeros = (jax.tree.map(jnp.zeros_like, state.params), jnp.float32(0), jnp.float32(0))
+        zeros = (jax.tree.map(jnp.zeros_like, trained), jnp.float32(0), jnp.float32(0))
         (grads, loss, weight), _ = jax.lax.scan(accumulate, zeros, (jnp.arange(micro_batches), batch))
         weight = jnp.maximum(weight, 1.0)
         grads = jax.tree.map(lambda g: g / weight, grads)
         rate = schedule(state.step)
-        updates, opt_state = transformation.update(grads, state.opt_state, state.params)
-        params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
+        updates, opt_state = transformation.update(grads, state.opt_state, trained)
+        params = Split(jax.tree.map(lambda p, u: p - rate * u, trained, updates), fixed).whole()
         metrics = StepMetrics(
             loss=loss / weight,
             grad_norm=optax.global_norm(grads),
