@@ -15,8 +15,8 @@ not hide the others. Exit status: 0 done, whatever was found; 2 bad input (one s
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
-import importlib
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
@@ -36,7 +36,6 @@ from xtreme_stilts.data import contamination
 from xtreme_stilts.data.contamination import Overlap, Report, Source
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.files import write_json
-from xtreme_stilts.tasks.files import register_file_tasks
 
 # Before TensorFlow is imported: its C++ start-up notes are not for users.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -68,8 +67,9 @@ def study_sources(study: StudyConfig) -> Sources:
     """
     from xtreme_stilts.evaluation.zero_shot import languages_of  # imports JAX
     from xtreme_stilts.graph import check_names
+    from xtreme_stilts.study import register
 
-    _register(study)
+    register(study)
     check_names(study)
     chains = [mixture for chain in study.intermediates.values() for mixture in chain]
     targets = [tasks.family(name) for name in study.targets]
@@ -86,19 +86,6 @@ def study_sources(study: StudyConfig) -> Sources:
             for source in _scored(family, language)
         ],
     )
-
-
-def _register(study: StudyConfig) -> None:
-    """The study's own tasks and mixtures."""
-    for name in study.import_modules:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise UserError(f"config.import_modules: {name!r} cannot be imported: {error}") from error
-    register_file_tasks(study.tasks, where="config.tasks")
-    for name, parts in study.mixtures.items():
-        members = tuple(task for part in parts for task in tasks.mixture(part).tasks)
-        tasks.register_mixture(tasks.Mixture(name=name, tasks=members))
 
 
 def _scored(family: tasks.Family, language: str) -> list[Source]:
@@ -331,10 +318,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _sources(study: StudyConfig, values: flags.FlagValues) -> Sources:
     """What the command line and the config name, with the data where they say."""
-    tasks.configure(
-        download=study.download,
-        **{name: values[name].value or getattr(study, name) for name in ("data_dir", "text_dir", "manual_dir")},
-    )
+    places = {name: values[name].value or getattr(study, name) for name in ("data_dir", "text_dir", "manual_dir")}
+    study = dataclasses.replace(study, **places)
+    tasks.configure(download=study.download, **places)
     named = named_sources(values.train, values.evaluate)
     asked = study_sources(study) if values.config is not None else Sources([], [], [])
     return Sources(*(ours + theirs for ours, theirs in zip(named, asked, strict=True)))

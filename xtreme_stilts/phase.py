@@ -45,7 +45,7 @@ from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
 from xtreme_stilts.training.loop import Fit, TaskStream, Trainer
 from xtreme_stilts.training.optimizer import Schedule
-from xtreme_stilts.training.sharding import param_shardings, placed, rows_per_process
+from xtreme_stilts.training.sharding import check_rows, local_rows, param_shardings, placed
 from xtreme_stilts.training.vocabulary import ActiveVocabulary, Renumbered, decayed
 
 Tree = Any
@@ -82,7 +82,8 @@ class Setting:
     def cache(self, task: str, split: str, *, max_length: int, share: tasks.Share | None = None) -> Cache:
         """The tokenised rows of a task's split (train, validation, test), or of a share of it, made now if they are
         not there."""
-        return _open_cache(self.tokenizer, self.cache_dir, task, split, max_length, share)
+        version = tasks.source_version(task)  # a task may be defined anew within one process
+        return _open_cache(self.tokenizer, self.cache_dir, task, split, max_length, share, version)
 
 
 @functools.lru_cache(maxsize=256)
@@ -93,11 +94,12 @@ def _open_cache(
     split: str,
     max_length: int,
     share: tasks.Share | None,
+    version: str,
 ) -> Cache:
     name = tasks.task(task).name
     family = tasks.task(task).family
     tasks.source_split(task, split)  # raises where the data set has no such split
-    version, examples = tasks.source_version(task), None
+    examples = None
     if share is not None:
         version += f", share {share.first}+{share.count}"
         read = functools.partial(cache_lib.read_seqio, name, split)
@@ -289,7 +291,7 @@ def _streams(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Stream]:
     rates = {task: mixture.rate(task, rows=len(cache)) for task, cache in caches.items()}
     together = [task for task, cache in caches.items() if cache.kind == "mlm"]
     groups = [[task] for task in caches if task not in together] + ([together] if together else [])
-    rows = rows_per_process(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r}")
+    rows = check_rows(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r}")
     streams = []
     for number, group in enumerate(groups):
         cache = (
@@ -300,8 +302,7 @@ def _streams(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Stream]:
             shape=training_shape(recipe, family=tasks.task(group[0]).family, rows=rows),
             seed=phase.seed * 1000 + number,
             mask_rate=recipe.mask_rate,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
+            local=local_rows(rows, mesh=setting.mesh),
         )
         name = group[0] if len(group) == 1 else "mlm"
         stream = TaskStream(name=name, head=heads.of_task[group[0]], rate=sum(rates[t] for t in group), batches=batches)
@@ -359,7 +360,7 @@ def _validator(
     `selection`, the value to maximise, is the mean over tasks of each one's primary metric (MLM: minus the loss).
     """
     recipe, checks = phase.recipe, []
-    rows = rows_per_process(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r}")
+    rows = check_rows(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r}")
     for task in phase.task_names:
         family = tasks.task(task).family
         if family.validation is None:

@@ -37,7 +37,7 @@ from xtreme_stilts.report import html, table
 from xtreme_stilts.report import results as results_lib
 from xtreme_stilts.tasks.files import register_file_tasks
 from xtreme_stilts.training.checkpoints import quiet_orbax
-from xtreme_stilts.training.sharding import make_mesh, rows_per_process
+from xtreme_stilts.training.sharding import check_rows, make_mesh
 
 
 def run(study: StudyConfig, *, workdir: epath.PathLike, dry_run: bool = False) -> None:
@@ -73,8 +73,12 @@ def run(study: StudyConfig, *, workdir: epath.PathLike, dry_run: bool = False) -
 # Before anything is trained
 
 
-def prepare(study: StudyConfig, *, workdir: epath.Path) -> Setting:
-    """Loads what all phases share: user modules, the tokenizer, the encoder's shape, the mesh."""
+def register(study: StudyConfig) -> None:
+    """Makes the study's own tasks and mixtures known, and says where data are.
+
+    Raises:
+        UserError: a module that cannot be imported, a file task or a mixture that makes no sense.
+    """
     for name in study.import_modules:
         try:
             importlib.import_module(name)
@@ -93,6 +97,11 @@ def prepare(study: StudyConfig, *, workdir: epath.Path) -> Setting:
     tasks.configure(
         data_dir=study.data_dir, download=study.download, text_dir=study.text_dir, manual_dir=study.manual_dir
     )
+
+
+def prepare(study: StudyConfig, *, workdir: epath.Path) -> Setting:
+    """Loads what all phases share: the study's tasks, the tokenizer, the encoder's shape, the mesh."""
+    register(study)
     tokenizer = load_tokenizer(study.tokenizer or study.model.weights or "mini")
     encoder = _encoder(study, tokenizer)
     mesh = make_mesh(study.mesh)
@@ -177,7 +186,7 @@ def check_fit(layout: Plan, *, setting: Setting) -> None:
 
 def _check_trained(phase: Phase, *, setting: Setting) -> None:
     recipe = phase.recipe
-    rows = rows_per_process(
+    rows = check_rows(
         recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r} (config.recipes.{phase.kind})"
     )
     heads_of(phase, setting=setting)

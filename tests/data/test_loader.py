@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import itertools
 import json
 
@@ -358,27 +359,29 @@ def test_a_restored_stream_goes_on_identically(caches, kind, make_shape):
     stream.close()
 
 
-def test_processes_share_an_epoch(caches):
-    cache = caches["classification"]
-    shape = unpacked(cache, rows=1)
-    per_process = []
-    for index in range(2):
-        stream = training_batches(cache, shape=shape, seed=3, process_index=index, process_count=2)
-        count = (len(cache) + 1 - index) // 2
-        per_process.append([[check_batch(cache, b, shape)[0] for b in take(stream, count)] for _ in range(2)])
+@pytest.mark.parametrize("make_shape", [packed, unpacked])
+def test_a_process_assembles_its_rows_of_the_same_batches(caches, make_shape):
+    cache = caches["mlm"]
+    shape = dataclasses.replace(make_shape(cache), rows=4)
+    whole = training_batches(cache, shape=shape, seed=3)
+    parts = [training_batches(cache, shape=shape, seed=3, local=rows) for rows in ([0, 3], [1, 2])]
+    for batch in take(whole, 20):
+        first, second = (next(part) for part in parts)
+        for name, value in batch.items():
+            np.testing.assert_array_equal(value[[0, 3]], first[name])
+            np.testing.assert_array_equal(value[[1, 2]], second[name])
+    for stream in (whole, *parts):
         stream.close()
-    for epoch in range(2):
-        assert sorted(per_process[0][epoch] + per_process[1][epoch]) == list(range(len(cache)))
 
 
 @pytest.mark.parametrize("make_shape", [packed, unpacked])
-@pytest.mark.parametrize("processes", [2, 3, 8])
-def test_processes_share_an_evaluation(caches, make_shape, processes):
+def test_processes_share_an_evaluation(caches, make_shape):
     cache = caches["tagging"]
-    shape = make_shape(cache)
-    parts = [Evaluation(cache, shape=shape, process_index=i, process_count=processes) for i in range(processes)]
+    shape = dataclasses.replace(make_shape(cache), rows=4)
+    parts = [Evaluation(cache, shape=shape, local=rows) for rows in ([0, 1], [2, 3])]
     assert len({len(part) for part in parts}) == 1
-    seen = [i for part in parts for batch in part for i in check_batch(cache, batch, shape)]
+    half = dataclasses.replace(shape, rows=2)
+    seen = [i for part in parts for batch in part for i in check_batch(cache, batch, half)]
     assert sorted(seen) == list(range(len(cache)))
 
 
@@ -457,8 +460,6 @@ def test_bad_shapes_are_told(caches, tiny):
         Evaluation(caches["mlm"], shape=Shape.unpacked(2, length=96))
     with pytest.raises(UserError, match=r"mask_rate is 1\.5"):
         Evaluation(caches["mlm"], shape=Shape(rows=2, length=96, masked=9), mask_rate=1.5)
-    with pytest.raises(UserError, match="1 rows for 2 processes"):
-        training_batches(caches["single"], shape=packed(caches["single"]), seed=0, process_count=2)
 
 
 def test_default_slots():

@@ -48,6 +48,6 @@ def test_rows_must_divide():
     class Mesh:
         shape = {"data": 4, "fsdp": 2, "tensor": 1}  # noqa: RUF012
 
-    assert sharding.rows_per_process(16, mesh=Mesh(), field="x") == 16
+    assert sharding.check_rows(16, mesh=Mesh(), field="x") == 16
     with pytest.raises(UserError, match=r"config.evaluation.rows is 12; .* data x fsdp = 8"):
-        sharding.rows_per_process(12, mesh=Mesh(), field="config.evaluation.rows")
+        sharding.check_rows(12, mesh=Mesh(), field="config.evaluation.rows")

@@ -5,6 +5,9 @@ shuffling and packing stages pass around (with the row's length). `assemble` the
 whole batch at once. Masks are a function of (seed, ticket), hence the same packed or not, on one process or
 many, before or after a restart.
 
+Several processes: each of them packs the whole stream, which looks at lengths only, and assembles its own rows of
+every batch. So a batch is the same however many processes share it.
+
 Training is an endless stream of examples; packing may put the end of one epoch and the start of the next into
 one row. Evaluation is finite, in order, and shows every row once; its last batch is filled up with empty
 rows.
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import grain
@@ -34,7 +37,7 @@ EMPTY = -1  # ticket of an empty slot
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The static shape of a batch on one process.
+    """The static shape of a batch, over all processes.
 
     Raises:
         UserError: a size below one.
@@ -89,8 +92,7 @@ def training_batches(
     shape: Shape,
     seed: int,
     mask_rate: float = 0.15,
-    process_index: int = 0,
-    process_count: int = 1,
+    local: Sequence[int] | None = None,
 ) -> grain.DatasetIterator:
     """An endless stream of batches, shuffled anew every epoch.
 
@@ -98,36 +100,33 @@ def training_batches(
     `close` ends the prefetching thread.
 
     Args:
-        shape: of this process's batch.
+        shape: of the whole batch.
         seed: of shuffling and masking.
         mask_rate: mlm only.
+        local: the batch rows that this process assembles, in order; None = all.
 
     Raises:
-        UserError: rows longer than `shape.length`, unlabelled rows, or fewer rows than processes.
+        UserError: rows longer than `shape.length`, or unlabelled rows.
     """
     _check(cache, shape)
     unlabelled = cache.meta["counts"].get("unlabelled", 0)
     if unlabelled:
         raise UserError(f"{_name(cache)}: {unlabelled} examples have no label; training needs one for each.")
-    if min(len(part.cache) for part in cache.parts) < process_count:
-        raise UserError(
-            f"{_name(cache)}: found {len(cache)} rows for {process_count} processes; every process needs one."
-        )
-    tickets = _tickets(cache, seed=seed, process_index=process_index, process_count=process_count)
+    tickets = _tickets(cache, seed=seed)
     packed = _pack(tickets, cache=cache, shape=shape, seed=seed)
     masking = Masking(seed=seed, rate=mask_rate) if cache.kind == "mlm" else None
-    batches = packed.batch(shape.rows).map(lambda t: assemble(cache, t, shape=shape, masking=masking))
+    rows = slice(None) if local is None else list(local)
+    batches = packed.batch(shape.rows).map(lambda t: assemble(cache, t[rows], shape=shape, masking=masking))
     return iter(grain.experimental.ThreadPrefetchIterDataset(batches, prefetch_buffer_size=PREFETCH))
 
 
-def _tickets(cache: Cache | Joined, *, seed: int, process_index: int, process_count: int) -> grain.MapDataset:
-    """Endless tickets of this process: each part in a new order every epoch of its own, mixed by rate."""
+def _tickets(cache: Cache | Joined, *, seed: int) -> grain.MapDataset:
+    """Endless tickets: each part in a new order every epoch of its own, mixed by rate."""
     streams = []
     for number, part in enumerate(cache.parts):
-        places = grain.MapDataset.range(len(part.cache))[process_index::process_count]
+        places = grain.MapDataset.range(len(part.cache))
         order = _Order(
             rows=len(part.cache),
-            per_epoch=len(places),
             first_ticket=part.first_row,
             tickets_per_epoch=len(cache),
             seed=(seed % 2**64, number),
@@ -140,14 +139,13 @@ def _tickets(cache: Cache | Joined, *, seed: int, process_index: int, process_co
 
 @dataclasses.dataclass(kw_only=True)
 class _Order:
-    """A random order of rows for every epoch, the same on all processes; each takes its share of places.
+    """A random order of rows for every epoch, the same on all processes.
 
     A permutation, not grain's index shuffle, which takes milliseconds an index where there are few: 4 bytes
     a row, one epoch at a time, since a stream asks for them in turn.
     """
 
     rows: int
-    per_epoch: int  # places of this process
     first_ticket: int
     tickets_per_epoch: int
     seed: tuple[int, ...]
@@ -156,7 +154,7 @@ class _Order:
 
     def ticket(self, index: int, place: int) -> int:
         """The ticket at `place` of the epoch that the endless stream's `index` is in."""
-        epoch = index // self.per_epoch
+        epoch = index // self.rows
         if epoch != self._epoch:
             random = np.random.default_rng((*self.seed, epoch))
             self._permutation = random.permutation(np.arange(self.rows, dtype=np.int32))
@@ -165,13 +163,13 @@ class _Order:
 
 
 class Evaluation:
-    """The batches of one process, which with those of the others show every row once. `len` is their number.
+    """Batches that show every row once. `len` is their number.
 
-    All processes have the same number of batches. Masks of an mlm cache are those of `seed` at epoch 0,
-    always the same.
+    Masks of an mlm cache are those of `seed` at epoch 0, always the same.
 
     Args:
         rows: show only the first so many rows of the cache.
+        local: the batch rows that this process assembles, in order; None = all.
 
     Raises:
         UserError: rows longer than `shape.length`.
@@ -185,18 +183,17 @@ class Evaluation:
         seed: int = 0,
         mask_rate: float = 0.15,
         rows: int | None = None,
-        process_index: int = 0,
-        process_count: int = 1,
+        local: Sequence[int] | None = None,
     ) -> None:
         _check(cache, shape)
         self.cache, self.shape = cache, shape
         self._masking = Masking(seed=seed, rate=mask_rate) if cache.kind == "mlm" else None
         shown = grain.MapDataset.range(len(cache) if rows is None else min(rows, len(cache)))
         packed = list(_pack(shown, cache=cache, shape=shape, seed=None))
-        self._batches = math.ceil(len(packed) / (shape.rows * process_count))
-        tickets = np.full((self._batches, process_count, shape.rows, shape.slots), EMPTY, np.int64)
+        self._batches = math.ceil(len(packed) / shape.rows)
+        tickets = np.full((self._batches, shape.rows, shape.slots), EMPTY, np.int64)
         tickets.reshape(-1, shape.slots)[: len(packed)] = packed
-        self._tickets = tickets[:, process_index]
+        self._tickets = tickets if local is None else tickets[:, list(local)]
 
     def __len__(self) -> int:
         return self._batches
@@ -218,7 +215,7 @@ class Packing(NamedTuple):
 def packing(cache: Cache | Joined, *, shape: Shape, seed: int = 0, rows: int = BINS) -> Packing:
     """Measured on the first `rows` rows of a training stream; looks at lengths only."""
     _check(cache, shape)
-    tickets = _tickets(cache, seed=seed, process_index=0, process_count=1)
+    tickets = _tickets(cache, seed=seed)
     stream = iter(_pack(tickets, cache=cache, shape=shape, seed=seed))
     shown = np.stack([next(stream) for _ in range(rows)])
     used = shown[shown != EMPTY] % len(cache)
@@ -266,7 +263,8 @@ def assemble(cache: Cache, tickets: np.ndarray, *, shape: Shape, masking: Maskin
     """The batch of these tickets.
 
     Args:
-        tickets: int64[B, S]; the rows of one batch row fit into it and stand before its empty slots.
+        tickets: int64[B, S], of some or all rows of a batch; the rows of one batch row fit into it and stand before
+            its empty slots.
 
     Returns:
         int32[B, L]: tokens, segment_ids (0 = padding, else 1, 2, ... in a row), positions (from 0 in every
@@ -286,13 +284,13 @@ def assemble(cache: Cache, tickets: np.ndarray, *, shape: Shape, masking: Maskin
     source = ranges(cache.offsets[row], sizes)
 
     def scattered(values: np.ndarray, *, empty: int) -> np.ndarray:
-        out = np.full(shape.rows * shape.length, empty, np.int32)
+        out = np.full(len(tickets) * shape.length, empty, np.int32)
         out[place] = values
-        return out.reshape(shape.rows, shape.length)
+        return out.reshape(len(tickets), shape.length)
 
     lengths = cache.columns["lengths"][row].astype(np.int64)  # [examples, C]
     within = np.cumsum(lengths, 1) - lengths
-    first = np.zeros((shape.rows, shape.slots, choices), np.int32)
+    first = np.zeros((len(tickets), shape.slots, choices), np.int32)
     first[batch_row, slot] = begin[:, None] + within
     segment = slot[:, None] * choices + np.arange(1, choices + 1)
     tokens = cache.columns["tokens"][source]
@@ -300,7 +298,7 @@ def assemble(cache: Cache, tickets: np.ndarray, *, shape: Shape, masking: Maskin
         "tokens": scattered(tokens, empty=cache.vocabulary.pad_id),
         "segment_ids": scattered(np.repeat(segment.ravel(), lengths.ravel()), empty=0),
         "positions": scattered(ranges(np.zeros(lengths.size, np.int64), lengths.ravel()), empty=0),
-        "first": first.reshape(shape.rows, shape.slots * choices),
+        "first": first.reshape(len(tickets), shape.slots * choices),
         "weight": (tickets != EMPTY).astype(np.float32),
         "row": np.where(tickets != EMPTY, tickets % len(cache), EMPTY).astype(np.int32),
     }
@@ -364,7 +362,7 @@ def _mask(
         "masked_weight": 1.0,
     }
     for name, value in values.items():
-        out[name] = np.zeros((shape.rows, shape.masked), np.float32 if name == "masked_weight" else np.int32)
+        out[name] = np.zeros((len(tokens), shape.masked), np.float32 if name == "masked_weight" else np.int32)
         out[name][batch_row, rank] = value
     return out
 

@@ -22,7 +22,7 @@ from xtreme_stilts.errors import UserError
 from xtreme_stilts.evaluation.retrieval import Pooled
 from xtreme_stilts.models import Model
 from xtreme_stilts.training import steps as steps_lib
-from xtreme_stilts.training.sharding import put_batch
+from xtreme_stilts.training.sharding import local_rows, put_batch
 
 # Outputs with one value per token [B, L, ...]; all others have one per example slot [B, S, ...].
 TOKEN_OUTPUTS = ("tags", "start_logits", "end_logits")
@@ -126,9 +126,7 @@ def mlm_loss(
 def _run(model, params, *, cache, head, shape, mesh, rows):
     """Yields each batch's outputs on the host, one batch behind the device."""
     run = steps_lib.predict_step(model, head, mesh)
-    batches = Evaluation(
-        cache, shape=shape, rows=rows, process_index=jax.process_index(), process_count=jax.process_count()
-    )
+    batches = Evaluation(cache, shape=shape, rows=rows, local=local_rows(shape.rows, mesh=mesh))
     waiting = None
     for batch in batches:
         computed = run(params, put_batch(batch, mesh=mesh))

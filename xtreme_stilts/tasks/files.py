@@ -369,13 +369,6 @@ def _missing(language: str, candidates: Mapping[str, str]) -> str:
 class _FileFamily(Family):
     """A family made of files; only such a one is replaced by another of its name."""
 
-    def _fill_in(self):
-        super()._fill_in()
-        # Without a validation file in the training language the last step's parameters are kept.
-        name, _, language = (self.validation or "").rpartition(".")
-        if name == self.name and not self.has("validation", language):
-            object.__setattr__(self, "validation", None)
-
 
 def _register(name: str, task: FileTask) -> Family:
     """Registers the family; raises UserError with one line for each problem, each beginning with a field's name."""

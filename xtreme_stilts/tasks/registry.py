@@ -141,8 +141,13 @@ class Family:
         own = f"{self.name}.{language}" if trained else ""
         train = "" if self.train == "-" else self.train or own
         object.__setattr__(self, "train", train or None)
-        object.__setattr__(self, "validation", self.validation or train or None)
+        object.__setattr__(self, "validation", self.validation or self._own_validation(train, language))
         object.__setattr__(self, "head_name", self.head_name or train.rpartition(".")[0] or self.name)
+
+    def _own_validation(self, train: str, language: str) -> str | None:
+        """The training task, unless it is the family's own and has no validation split."""
+        own = train in (self.name, f"{self.name}.{language}")  # a declared task goes by the family's name
+        return None if not train or (own and not self.has("validation", language)) else train
 
     @property
     def tasks(self) -> tuple[str, ...]:

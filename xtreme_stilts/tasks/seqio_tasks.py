@@ -294,9 +294,7 @@ def _prepare(name: str, root: str, *, needed_by: str) -> None:
         builder = tfds.builder(name, data_dir=root)
         if own:
             builder.fetches = settings.download
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False, **manual)
-        )
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False, **manual))
     except Exception as error:  # whatever the network and the data set's script raise
         raise UserError(f"task {needed_by!r} needs {name}, which could not be prepared in {root}: {error}") from error
 

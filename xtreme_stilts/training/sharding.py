@@ -116,25 +116,49 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def rows_per_process(rows: int, *, mesh: Mesh, field: str) -> int:
-    """Rows of a global batch that this process reads.
+def check_rows(rows: int, *, mesh: Mesh, field: str) -> int:
+    """`rows` of a global batch, if they can be spread evenly over the mesh's data and fsdp axes.
 
     Raises:
-        UserError: the rows cannot be spread evenly over the mesh's data and fsdp axes.
+        UserError: they cannot.
     """
     shards = mesh.shape["data"] * mesh.shape["fsdp"]
     if rows % shards:
         raise UserError(f"{field} is {rows}; it must be divisible by data x fsdp = {shards} of the mesh")
-    return rows // jax.process_count()
+    return rows
+
+
+def local_rows(rows: int, *, mesh: Mesh) -> np.ndarray:
+    """int[n], ascending: the rows of a global batch that this process's devices hold."""
+    shards = mesh.devices.reshape(-1, mesh.shape["tensor"])  # [data x fsdp, tensor]
+    mine = [any(device.process_index == jax.process_index() for device in shard) for shard in shards]
+    return np.flatnonzero(np.repeat(mine, rows // len(shards)))
 
 
 def put_batch(batch: dict[str, np.ndarray], *, mesh: Mesh, leading: int = 0) -> dict[str, jax.Array]:
     """Assembles the global batch from every process's rows.
 
     Args:
-        batch: this process's part; the row axis comes after `leading` unsharded axes.
+        batch: this process's rows (`local_rows`); the row axis comes after `leading` unsharded axes.
         mesh: the device mesh.
         leading: 0 for evaluation, 1 where the first axis counts micro-batches.
     """
     sharding = NamedSharding(mesh, PartitionSpec(*[None] * leading, ROW_AXES))
-    return {name: jax.make_array_from_process_local_data(sharding, value) for name, value in batch.items()}
+    if jax.process_count() == 1:
+        return jax.device_put(batch, sharding)
+    shards = mesh.shape["data"] * mesh.shape["fsdp"]
+    held = len(local_rows(shards, mesh=mesh))
+    some = next(iter(batch.values()))
+    rows = some.shape[leading] // held * shards
+    first = local_rows(rows, mesh=mesh)
+
+    def put(value: np.ndarray) -> jax.Array:
+        def part(index: tuple[slice, ...]) -> np.ndarray:
+            begin, end, _ = index[leading].indices(rows)
+            here = int(np.searchsorted(first, begin))
+            return value[(*index[:leading], slice(here, here + end - begin))]
+
+        shape = (*value.shape[:leading], rows, *value.shape[leading + 1 :])
+        return jax.make_array_from_callback(shape, sharding, part)
+
+    return {name: put(value) for name, value in batch.items()}
