@@ -76,3 +76,16 @@ def test_a_whole_number_is_a_float_but_not_the_other_way_round():
     tree["seeds"] = (True,)
     with pytest.raises(UserError, match=r"config\.seeds"):
         config.parse(tree)
+
+
+def test_the_size_of_a_step():
+    tree = config.default()
+    tree.recipes.target.rows = 0
+    with pytest.raises(UserError, match=r"recipes.target.rows is 0; .* or 0 with config.recipes.target.tokens_per"):
+        config.parse(tree)
+    tree.recipes.target.tokens_per_step = 1000
+    with pytest.raises(UserError, match=r"tokens_per_step is 1000; it must be a multiple .* = 1 x 256"):
+        config.parse(tree)
+    tree.recipes.target.tokens_per_step = 8192
+    tree.by_task = {"xnli": {"length": 128}}
+    config.parse(tree)

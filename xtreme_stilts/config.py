@@ -37,9 +37,10 @@ class Recipe:
     beta2: float = 0.999
     epsilon: float = 1e-8
     clip_norm: float = 1.0  # of the whole gradient, once per optimizer step
-    rows: int = 16  # rows of a micro-batch, over all devices
+    rows: int = 16  # rows of a micro-batch, over all devices; 0 = as many as fit, which needs tokens_per_step
     length: int = 256  # tokens of a row
     accumulate: int = 1  # micro-batches in one optimizer step
+    tokens_per_step: int = 0  # capacity of an optimizer step: rows x length x accumulate, which follows; 0 = as set
     pack: bool = True  # several examples in a row; False = one
     max_length: int = 0  # longest example in tokens; 0 = the family's own, at most `length`
     mask_rate: float = 0.15  # MLM: share of the tokens to predict
@@ -84,7 +85,7 @@ class MeshConfig:
 class EvaluationConfig:
     """Zero-shot evaluation of the targets and of sentence retrieval."""
 
-    rows: int = 16  # rows of an evaluation batch, over all devices
+    rows: int = 16  # rows of an evaluation batch, over all devices; 0 = what suits the device
     length: int = 512  # tokens of a row; one compiled function serves all languages
     pack: bool = True
     max_examples: int = 0  # first examples of each language that count; 0 = all (anything else is no published score)
@@ -108,6 +109,7 @@ class StudyConfig:
     manual_dir: str = ""  # folder with release files that TFDS cannot fetch, such as BUCC 2018's and CCGbank's
     cache_dir: str = ""  # tokenised data; "" = <workdir>/cache
     compilation_cache: str = ""  # compiled functions, kept between runs; "" = <workdir>/compiled
+    profile_steps: int = 0  # optimizer steps of each phase to profile, for xprof: phases/<phase>/profile
     download: bool = False  # let TFDS fetch data sets that are not prepared
     import_modules: tuple[str, ...] = ()  # user modules that declare tasks, imported first
     tasks: Mapping[str, FileTask] = dataclasses.field(default_factory=dict)  # name -> files that are made a task
@@ -291,19 +293,27 @@ def _check_ranges(study: StudyConfig, problems: list[str]) -> None:
         if kind not in study.recipes:
             problems.append(f"config.recipes.{kind} is missing")
             continue
-        _check_recipe(study.recipes[kind], f"config.recipes.{kind}", problems)
+        problems += recipe_problems(study.recipes[kind], path=f"config.recipes.{kind}")
     for task, changes in study.by_task.items():
-        _check_recipe(dataclasses.replace(Recipe(), **changes), f"config.by_task.{task}", problems)
+        # Whose recipe it changes is known when the phases are; here it must make sense for one of them.
+        found = [
+            recipe_problems(dataclasses.replace(recipe, **changes), path=f"config.by_task.{task}")
+            for recipe in study.recipes.values()
+        ]
+        problems += min(found, key=len, default=[])
     _check_evaluation(study.evaluation, problems)
+    if study.profile_steps < 0:
+        problems.append(f"config.profile_steps is {study.profile_steps}; it must not be negative")
     axes = dataclasses.asdict(study.mesh)
     if any(size != -1 and size < 1 for size in axes.values()) or list(axes.values()).count(-1) > 1:
         problems.append(f"config.mesh is {axes}; sizes must be >= 1 and at most one may be -1")
 
 
 def _check_evaluation(evaluation: EvaluationConfig, problems: list[str]) -> None:
-    _positive(evaluation, "config.evaluation", ("rows", "length"), problems)
-    if evaluation.max_examples < 0:
-        problems.append(f"config.evaluation.max_examples is {evaluation.max_examples}; it must not be negative")
+    _positive(evaluation, "config.evaluation", ("length",), problems)
+    for name in ("rows", "max_examples"):
+        if getattr(evaluation, name) < 0:
+            problems.append(f"config.evaluation.{name} is {getattr(evaluation, name)}; it must not be negative")
     if evaluation.layer < -1:
         problems.append(f"config.evaluation.layer is {evaluation.layer}; it must be a hidden state, >= 0, or -1")
     layers = evaluation.layers
@@ -325,14 +335,27 @@ def _positive(group, path: str, names: tuple[str, ...], problems: list[str]) -> 
             problems.append(f"{path}.{name} is {value}; it must be at least 1")
 
 
+def _check_step_size(recipe: Recipe, path: str, problems: list[str]) -> None:
+    if recipe.rows < 0 or (recipe.rows == 0 and not recipe.tokens_per_step):
+        problems.append(f"{path}.rows is {recipe.rows}; it must be at least 1, or 0 with {path}.tokens_per_step")
+    if recipe.tokens_per_step < 0 or recipe.tokens_per_step % max(1, recipe.rows * recipe.length or recipe.length):
+        problems.append(
+            f"{path}.tokens_per_step is {recipe.tokens_per_step}; it must be a multiple of a micro-batch, "
+            f"rows x length = {recipe.rows or 1} x {recipe.length}"
+        )
+
+
 _RECIPE_CHOICES = {"embeddings": ("active", "dense", "frozen"), "moment": ("float32", "bfloat16")}
 
 
-def _check_recipe(recipe: Recipe, path: str, problems: list[str]) -> None:
+def recipe_problems(recipe: Recipe, *, path: str) -> list[str]:
+    """One sentence for each field of a recipe that is out of range; `path` is what it is called in them."""
+    problems: list[str] = []
     for name, valid in _RECIPE_CHOICES.items():
         if getattr(recipe, name) not in valid:
             problems.append(f"{path}.{name} is {getattr(recipe, name)!r}; {did_you_mean(getattr(recipe, name), valid)}")
-    _positive(recipe, path, ("rows", "length", "accumulate", "patience", "log_every", "eval_rows"), problems)
+    _check_step_size(recipe, path, problems)
+    _positive(recipe, path, ("length", "accumulate", "patience", "log_every", "eval_rows"), problems)
     for name in ("steps", "epochs", "learning_rate", "weight_decay", "eval_every", "max_length", "checkpoint_every"):
         if getattr(recipe, name) < 0:
             problems.append(f"{path}.{name} is {getattr(recipe, name)}; it must not be negative")
@@ -343,3 +366,4 @@ def _check_recipe(recipe: Recipe, path: str, problems: list[str]) -> None:
         problems.append(
             f"{path}.max_length is {recipe.max_length}; a row holds only {path}.length = {recipe.length} tokens"
         )
+    return problems

@@ -31,7 +31,7 @@ from xtreme_stilts.config import Recipe, StudyConfig
 from xtreme_stilts.data import cache as cache_lib
 from xtreme_stilts.data.cache import Cache, Joined
 from xtreme_stilts.data.features import Limits
-from xtreme_stilts.data.loader import Shape, packing, training_batches
+from xtreme_stilts.data.loader import Shape, blank, packing, training_batches
 from xtreme_stilts.data.shares import share_of
 from xtreme_stilts.data.tokenizer import Tokenizer
 from xtreme_stilts.errors import UserError
@@ -41,11 +41,12 @@ from xtreme_stilts.evaluation.score import rows_of_examples, score
 from xtreme_stilts.files import write_json
 from xtreme_stilts.graph import Phase
 from xtreme_stilts.models import EncoderConfig, Head, Model, hf
+from xtreme_stilts.training import memory
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
 from xtreme_stilts.training.loop import Fit, TaskStream, Trainer
-from xtreme_stilts.training.optimizer import Schedule
-from xtreme_stilts.training.sharding import check_rows, local_rows, param_shardings, placed
+from xtreme_stilts.training.optimizer import AdamW, Schedule
+from xtreme_stilts.training.sharding import local_rows, param_shardings, placed
 from xtreme_stilts.training.vocabulary import ActiveVocabulary, Renumbered, decayed
 
 Tree = Any
@@ -136,17 +137,29 @@ def train(phase: Phase, *, setting: Setting, title: str) -> Fit:
     processes.barrier(f"{phase.folder} begins")
     heads = heads_of(phase, setting=setting)
     model = Model(setting.encoder, heads.by_name)
-    streams = _streams(phase, setting=setting, heads=heads)
-    steps = _steps(phase.recipe, [stream.cache for stream in streams])
-    trained = _trained(phase, setting=setting, model=model, streams=streams, steps=steps)
+    groups = _groups(phase, setting=setting, heads=heads)
+    trained = _trained(phase, setting=setting, model=model, groups=groups)
+    recipe = _sized(phase, groups=groups, model=trained.model, setting=setting)
+    steps = _steps(recipe, [group.cache for group in groups])
     trainer = Trainer(
-        trained.model, folder=folder, recipe=phase.recipe, steps=steps, seed=phase.seed, mesh=setting.mesh, title=title
+        trained.model,
+        folder=folder,
+        recipe=recipe,
+        steps=steps,
+        seed=phase.seed,
+        mesh=setting.mesh,
+        title=title,
+        profile_steps=setting.study.profile_steps,
     )
     fit = trainer.fit(
         trained.start,
-        streams=trained.streams,
-        validate=_validator(phase, setting=setting, model=model, heads=heads),
-        whole=trained.whole,
+        streams=[
+            trained.renumber(_stream(group, number, phase=phase, recipe=recipe, setting=setting))
+            for number, group in enumerate(groups)
+        ],
+        validate=_validator(phase, recipe=recipe, setting=setting, model=model, heads=heads),
+        whole=functools.partial(trained.whole, schedule=Schedule.of(recipe, steps=steps)),
+        too_large=functools.partial(_too_large, groups=groups, model=trained.model, recipe=recipe, setting=setting),
     )
     if processes.is_first():
         write_json(folder / "done.json", dataclasses.asdict(fit))
@@ -238,51 +251,19 @@ def heads_of(phase: Phase, *, setting: Setting) -> Heads:
     return Heads(by_name=by_name, of_task=names)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Stream:
-    stream: TaskStream
+class _Group(NamedTuple):
+    """Tasks of a mixture that share batches: all language-model tasks, or one other."""
+
+    name: str
+    head: str
+    rate: float  # share of the optimizer steps, before normalising
+    family: tasks.Family
     cache: Cache | Joined
 
 
-class _Trained(NamedTuple):
-    """What of the model is trained: all of it, or with a compact word table."""
-
-    model: Model
-    start: Callable[[], Tree]
-    streams: list[TaskStream]
-    whole: Callable[[Tree, int], Tree]
-
-
-def _trained(phase: Phase, *, setting: Setting, model: Model, streams: list[_Stream], steps: int) -> _Trained:
-    """Active-vocabulary training where the recipe asks for it and no head is a language model's."""
-    start = functools.partial(starting_params, phase, setting=setting, model=model)
-    plain = [stream.stream for stream in streams]
-    language_model = any(head.kind == "mlm" for head in model.heads.values())
-    if phase.recipe.embeddings != "active" or language_model:
-        return _Trained(model, start, plain, lambda params, step: params)
-    vocabulary = ActiveVocabulary.of([stream.cache for stream in streams], vocab_rows=setting.encoder.vocab_rows)
-    begun = start()
-    table = begun["encoder"]["embeddings"]["word"]["table"]
-    held = [vocabulary.compact(begun)]  # given away once, so that the first parameters do not stay in memory
-    del begun
-    schedule = Schedule.of(phase.recipe, steps=steps)
-
-    def whole(params: Tree, step: int) -> Tree:
-        held.clear()
-        factor = decayed(schedule, steps=step, weight_decay=phase.recipe.weight_decay)
-        return vocabulary.whole(params, start=table, factor=factor)
-
-    return _Trained(
-        Model(vocabulary.config(setting.encoder), model.heads),
-        held.pop,
-        [dataclasses.replace(stream, batches=Renumbered(stream.batches, vocabulary)) for stream in plain],
-        whole,
-    )
-
-
-def _streams(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Stream]:
-    """The mixture's streams of batches. MLM tasks are mixed within a batch, as XLM-R's languages are; of all
-    others an optimizer step sees one, as in jiant."""
+def _groups(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Group]:
+    """MLM tasks are mixed within a batch, as XLM-R's languages are; of all others an optimizer step sees one, as in
+    jiant."""
     recipe, mixture = phase.recipe, tasks.mixture(phase.mixture)
     caches = {
         task: _training_cache(task, recipe=recipe, setting=setting, seed=phase.seed, share=mixture.share(task))
@@ -291,23 +272,122 @@ def _streams(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Stream]:
     rates = {task: mixture.rate(task, rows=len(cache)) for task, cache in caches.items()}
     together = [task for task, cache in caches.items() if cache.kind == "mlm"]
     groups = [[task] for task in caches if task not in together] + ([together] if together else [])
-    rows = check_rows(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r}")
-    streams = []
-    for number, group in enumerate(groups):
-        cache = (
-            caches[group[0]] if len(group) == 1 else Joined([caches[t] for t in group], rates=[rates[t] for t in group])
+    return [
+        _Group(
+            name=group[0] if len(group) == 1 else "mlm",
+            head=heads.of_task[group[0]],
+            rate=sum(rates[task] for task in group),
+            family=tasks.task(group[0]).family,
+            cache=caches[group[0]]
+            if len(group) == 1
+            else Joined([caches[task] for task in group], rates=[rates[task] for task in group]),
         )
-        batches = training_batches(
-            cache,
-            shape=training_shape(recipe, family=tasks.task(group[0]).family, rows=rows),
-            seed=phase.seed * 1000 + number,
-            mask_rate=recipe.mask_rate,
-            local=local_rows(rows, mesh=setting.mesh),
-        )
-        name = group[0] if len(group) == 1 else "mlm"
-        stream = TaskStream(name=name, head=heads.of_task[group[0]], rate=sum(rates[t] for t in group), batches=batches)
-        streams.append(_Stream(cache=cache, stream=stream))
-    return streams
+        for group in groups
+    ]
+
+
+def _stream(group: _Group, number: int, *, phase: Phase, recipe: Recipe, setting: Setting) -> TaskStream:
+    """The batches of a group; `number` is its place in the mixture."""
+    batches = training_batches(
+        group.cache,
+        shape=training_shape(recipe, family=group.family, rows=recipe.rows),
+        seed=phase.seed * 1000 + number,
+        mask_rate=recipe.mask_rate,
+        local=local_rows(recipe.rows, mesh=setting.mesh),
+    )
+    return TaskStream(name=group.name, head=group.head, rate=group.rate, batches=batches)
+
+
+class _Trained(NamedTuple):
+    """What of the model is trained: all of it, or with a compact word table."""
+
+    model: Model
+    start: Callable[[], Tree]
+    renumber: Callable[[TaskStream], TaskStream]
+    whole: Callable[..., Tree]  # (params, steps done, schedule=)
+
+
+def _trained(phase: Phase, *, setting: Setting, model: Model, groups: list[_Group]) -> _Trained:
+    """Active-vocabulary training where the recipe asks for it and no head is a language model's."""
+    start = functools.partial(starting_params, phase, setting=setting, model=model)
+    language_model = any(head.kind == "mlm" for head in model.heads.values())
+    if phase.recipe.embeddings != "active" or language_model:
+        return _Trained(model, start, lambda stream: stream, lambda params, step, schedule: params)
+    vocabulary = ActiveVocabulary.of([group.cache for group in groups], vocab_rows=setting.encoder.vocab_rows)
+    begun = start()
+    table = begun["encoder"]["embeddings"]["word"]["table"]
+    held = [vocabulary.compact(begun)]  # given away once, so that the first parameters do not stay in memory
+    del begun
+
+    def whole(params: Tree, step: int, *, schedule: Schedule) -> Tree:
+        held.clear()
+        factor = decayed(schedule, steps=step, weight_decay=phase.recipe.weight_decay)
+        return vocabulary.whole(params, start=table, factor=factor)
+
+    return _Trained(
+        Model(vocabulary.config(setting.encoder), model.heads),
+        held.pop,
+        lambda stream: dataclasses.replace(stream, batches=Renumbered(stream.batches, vocabulary)),
+        whole,
+    )
+
+
+def _sized(phase: Phase, *, groups: list[_Group], model: Model, setting: Setting) -> Recipe:
+    """The recipe with the rows of a micro-batch and their number settled.
+
+    Raises:
+        UserError: not even the smallest micro-batch fits.
+    """
+    recipe = phase.recipe
+    if not recipe.tokens_per_step:
+        return recipe
+    rows_per_step = recipe.tokens_per_step // recipe.length
+    rows = recipe.rows
+    if not rows:
+        fitting = functools.partial(_rows_that_fit, recipe=recipe, model=model, setting=setting)
+        rows = processes.decided(lambda: min(fitting(group) for group in groups))
+        if not rows:
+            raise UserError(
+                f"phase {phase.mixture!r}: not even the smallest micro-batch of {recipe.length} tokens a row fits into "
+                f"a device's memory; {_SMALLER}"
+            )
+    return dataclasses.replace(recipe, rows=rows, accumulate=rows_per_step // rows)
+
+
+_SMALLER = "recompute more (config.model.remat), spread the model (config.mesh.fsdp) or take shorter rows"
+
+
+def _needed(group: _Group, rows: int, *, recipe: Recipe, model: Model, setting: Setting) -> memory.Needs | None:
+    batch = blank(group.cache, shape=training_shape(recipe, family=group.family, rows=rows))
+    return memory.needs(model, head=group.head, optimizer=AdamW.of(recipe), mesh=setting.mesh, batch=batch)
+
+
+def _rows_that_fit(group: _Group, *, recipe: Recipe, model: Model, setting: Setting, rows_per_step: int = 0) -> int:
+    return memory.rows_that_fit(
+        rows_per_step or recipe.tokens_per_step // recipe.length,
+        length=recipe.length,
+        mesh=setting.mesh,
+        needed=lambda rows: _needed(group, rows, recipe=recipe, model=model, setting=setting),
+    )
+
+
+def _too_large(*, groups: list[_Group], model: Model, recipe: Recipe, setting: Setting) -> str:
+    """A sentence about a step that did not fit into memory, with the numbers that would."""
+    in_all = recipe.rows * recipe.accumulate
+    fits = min(
+        _rows_that_fit(group, recipe=recipe, model=model, setting=setting, rows_per_step=in_all) for group in groups
+    )
+    have = memory.limit(setting.mesh)
+    found = _needed(groups[0], recipe.rows, recipe=recipe, model=model, setting=setting)
+    needs = f", needs {found.total / 2**30:.1f} GiB" if found else ""
+    device = f" of {have / 2**30:.1f} GiB" if have else ""
+    advice = (
+        f"rows={fits} with accumulate={in_all // fits} is the same step and fits"
+        if 0 < fits < recipe.rows
+        else f"fewer rows do not help: {_SMALLER}"
+    )
+    asked = f"a micro-batch of {recipe.rows} rows of {recipe.length} tokens"
+    return f"{asked}{needs} and does not fit a device{device}; {advice}"
 
 
 def _training_cache(
@@ -353,14 +433,13 @@ def _steps(recipe: Recipe, caches: list[Cache | Joined]) -> int:
 
 
 def _validator(
-    phase: Phase, *, setting: Setting, model: Model, heads: Heads
+    phase: Phase, *, recipe: Recipe, setting: Setting, model: Model, heads: Heads
 ) -> Callable[[Tree], dict[str, float]] | None:
     """params -> scores on the first rows of the mixture's English validation sets; None where there are none.
 
     `selection`, the value to maximise, is the mean over tasks of each one's primary metric (MLM: minus the loss).
     """
-    recipe, checks = phase.recipe, []
-    rows = check_rows(recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r}")
+    checks = []
     for task in phase.task_names:
         family = tasks.task(task).family
         if family.validation is None:
@@ -371,7 +450,7 @@ def _validator(
             "validation",
             max_length=setting.example_length(source.family, asked=recipe.max_length, row=recipe.length),
         )
-        shape = training_shape(recipe, family=source.family, rows=rows)
+        shape = training_shape(recipe, family=source.family, rows=recipe.rows)
         first = rows_of_examples(cache, examples=recipe.eval_rows)
         checks.append(
             (

@@ -186,8 +186,12 @@ def check_fit(layout: Plan, *, setting: Setting) -> None:
 
 def _check_trained(phase: Phase, *, setting: Setting) -> None:
     recipe = phase.recipe
+    if found := config_lib.recipe_problems(recipe, path=f"recipe of phase {phase.mixture!r}"):
+        raise UserError("\n".join(found))
     rows = check_rows(
-        recipe.rows, mesh=setting.mesh, field=f"rows of phase {phase.mixture!r} (config.recipes.{phase.kind})"
+        recipe.rows or recipe.tokens_per_step // recipe.length,
+        mesh=setting.mesh,
+        field=f"rows of phase {phase.mixture!r} (config.recipes.{phase.kind})",
     )
     heads_of(phase, setting=setting)
     if not recipe.steps and not recipe.epochs:

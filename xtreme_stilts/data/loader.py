@@ -319,6 +319,12 @@ def assemble(cache: Cache, tickets: np.ndarray, *, shape: Shape, masking: Maskin
     return batch
 
 
+def blank(cache: Cache | Joined, *, shape: Shape) -> Batch:
+    """A batch of this shape without any examples: what its arrays look like."""
+    masking = Masking(seed=0) if cache.kind == "mlm" else None
+    return assemble(cache, np.full((shape.rows, shape.slots), EMPTY, np.int64), shape=shape, masking=masking)
+
+
 def _begin_in_row(sizes: np.ndarray, batch_row: np.ndarray) -> np.ndarray:
     """Exclusive running sum of sizes within each batch row (`batch_row` ascends)."""
     before = np.cumsum(sizes) - sizes
@@ -388,6 +394,7 @@ __all__ = [
     "Packing",
     "Shape",
     "assemble",
+    "blank",
     "fill",
     "masked_bound",
     "packing",

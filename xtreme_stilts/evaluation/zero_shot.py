@@ -50,6 +50,7 @@ from xtreme_stilts.models import Head, Model
 from xtreme_stilts.phase import Setting, encoder_params, heads_of, read_best
 from xtreme_stilts.report.results import BY_LAYER
 from xtreme_stilts.tasks.retrieval import Pair, gold_pairs
+from xtreme_stilts.training import memory
 from xtreme_stilts.training.sharding import check_rows
 
 # Raised when a change of the code changes predictions or scores of the same parameters.
@@ -200,7 +201,8 @@ def evaluation_shape(family: tasks.Family, *, setting: Setting) -> Shape:
     """
     asked = setting.study.evaluation
     fixed_pooled(setting)
-    rows = check_rows(asked.rows, mesh=setting.mesh, field="config.evaluation.rows")
+    rows = asked.rows or memory.evaluation_rows(asked.length, mesh=setting.mesh)
+    check_rows(rows, mesh=setting.mesh, field="config.evaluation.rows")
     if asked.pack:
         return Shape.packed(rows, length=asked.length, choices=family.num_choices)
     return Shape.unpacked(rows, length=asked.length)

@@ -32,6 +32,7 @@ from xtreme_stilts.training.sharding import put_batch
 
 Tree = Any
 
+PROFILE_AFTER = 10  # steps of this process that pass before a profile: compilation and warming up are left out
 CHECKPOINT_EVERY = 1000  # steps, where neither the recipe's checkpoints nor its validations say otherwise
 
 
@@ -98,11 +99,22 @@ class Trainer:
         seed: of dropout and task order.
         mesh: the devices.
         title: for the progress line.
+        profile_steps: so many steps are profiled, after PROFILE_AFTER others, into `profile/` of the folder.
     """
 
     def __init__(
-        self, model: Model, *, folder: epath.Path, recipe: Recipe, steps: int, seed: int, mesh: Mesh, title: str
+        self,
+        model: Model,
+        *,
+        folder: epath.Path,
+        recipe: Recipe,
+        steps: int,
+        seed: int,
+        mesh: Mesh,
+        title: str,
+        profile_steps: int = 0,
     ):
+        self.profile_steps = profile_steps
         self.model, self.folder, self.recipe, self.steps = model, folder, recipe, steps
         self.seed, self.mesh, self.title = seed, mesh, title
         self.optimizer = AdamW.of(recipe)
@@ -114,6 +126,7 @@ class Trainer:
         streams: Sequence[TaskStream],
         validate: Callable[[Tree], Mapping[str, float]] | None,
         whole: Callable[[Tree, int], Tree] = lambda params, step: params,
+        too_large: Callable[[], str] = lambda: "the step does not fit into a device's memory; take fewer rows",
     ) -> Fit:
         """Runs to the last step or until validation stops improving.
 
@@ -124,9 +137,11 @@ class Trainer:
                 parameters are the best.
             whole: what is validated and saved as the best, from the parameters and the number of steps they
                 had; differs from these where only a part of the model is trained (`vocabulary.py`).
+            too_large: the sentence for a step that the device has no memory for.
 
         Raises:
-            UserError: the loss is not finite; names the step, the task and the cached rows of the batch.
+            UserError: the loss is not finite (names the step, the task and the cached rows of the batch), or a step
+                does not fit into memory.
         """
         with Checkpoints(self.folder / "latest", keep=2) as latest, Checkpoints(self.folder / "best") as best:
             run = _Run(self, latest=latest, best=best, streams=streams, validate=validate, whole=whole)
@@ -135,6 +150,10 @@ class Trainer:
                 while run.step < self.steps and run.watch.since_best < self.recipe.patience:
                     run.advance()
                 return run.finish()
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+                raise UserError(f"{self.title}: {too_large()}") from error
             finally:
                 run.log.close()
                 for stream in streams:
@@ -164,6 +183,7 @@ class _Run:
             self.progress = Progress(trainer.title, total=trainer.steps, start=self.step)
         else:
             self.log = self.progress = Unheard()
+        self.first_step, self.profiling = self.step, False
         self.began = self.interval_began = time.monotonic()
 
     def _resume(self) -> bool:
@@ -192,6 +212,7 @@ class _Run:
 
     def finish(self) -> Fit:
         """The last validation, the best checkpoint on disk, the end of the log."""
+        self._end_profile()
         self._read_pending()
         if self.validate is None or not self.best.steps():
             self._save_best(self.step, self.whole(self.state.params, self.step))
@@ -210,6 +231,7 @@ class _Run:
 
     def advance(self) -> None:
         trainer, recipe = self.trainer, self.trainer.recipe
+        self._profile()
         stream = self.streams[pick_task([s.rate for s in self.streams], seed=trainer.seed, step=self.step)]
         batch = stack_micro_batches([next(stream.batches) for _ in range(recipe.accumulate)])
         run_step = steps_lib.train_step(trainer.model, stream.head, trainer.optimizer, trainer.mesh)
@@ -226,6 +248,22 @@ class _Run:
         every = recipe.checkpoint_every or recipe.eval_every or CHECKPOINT_EVERY
         if self.step % every == 0 and not last:
             self._save_latest()
+
+    def _profile(self) -> None:
+        """Begins and ends the profile, where one is asked for."""
+        asked, passed = self.trainer.profile_steps, self.step - self.first_step
+        if asked and passed == PROFILE_AFTER:
+            self._read_pending()  # what was begun before is no part of it
+            jax.profiler.start_trace(str(self.trainer.folder / "profile"))
+            self.profiling = True
+        elif self.profiling and passed == PROFILE_AFTER + asked:
+            self._end_profile()
+
+    def _end_profile(self) -> None:
+        if self.profiling:
+            jax.block_until_ready(self.state)
+            jax.profiler.stop_trace()
+            self.profiling = False
 
     def _read_pending(self) -> None:
         """Fetches the metrics of the steps since the last time; the device is not waited for in between."""

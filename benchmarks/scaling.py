@@ -1,0 +1,112 @@
+"""What spreading the same global batch costs: 1 to 8 virtual devices in a process, and 2 processes on loopback.
+
+    python -m benchmarks.scaling --json scaling.json
+
+All devices share this machine's cores, so nothing can get faster: a ratio above 1 is the overhead of partitioning,
+copies of the parameters and collectives, next to one device doing the same work. It says nothing of speed-up on real
+accelerators.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import pathlib
+import socket
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from benchmarks import common
+from benchmarks import rows as rows_lib
+
+# Small enough for eight copies of parameters and moments, large enough that a step takes a good part of a second.
+ENCODER = {"name": "base", "hidden_size": 512, "intermediate_size": 2048, "num_layers": 4, "num_heads": 8}
+QUICK = {"hidden_size": 32, "intermediate_size": 32, "num_layers": 1, "num_heads": 4, "vocab_size": 512}
+PROCESSES = 2
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    """Runs the benchmark and returns its report."""
+    parser = common.arguments(__doc__, repeats=15)
+    parser.add_argument("--rows", type=int, default=8, help="rows of 256 tokens in the global batch; a multiple of 8")
+    given = common.parsed(parser, argv)
+    counts = (1, 2) if given.quick else (1, 2, 4, 8)
+    given.repeats = 2 if given.quick else given.repeats
+    facts, encoder = common.machine(), ENCODER | {"vocab_size": 8192} | (QUICK if given.quick else {})
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        path = pathlib.Path(folder) / "rows.npz"
+        rows_lib.save(rows_lib.drawn("xnli", count=2048, vocab_size=encoder["vocab_size"]), path)
+        settings = _settings(given, encoder=encoder, rows=str(path))
+        groups = {f"{count}_devices": [{"devices": count}] for count in counts}
+        port = _free_port()
+        groups[f"{PROCESSES}_processes"] = [
+            {"join": {"coordinator": f"127.0.0.1:{port}", "count": PROCESSES, "index": index}}
+            for index in range(PROCESSES)
+        ]
+        actions = {}
+        for name, members in groups.items():
+            actions[name] = _start(members, settings=settings, stack=stack)
+            print(f"  first call of {name}: {actions[name]()['seconds']:.1f} s", flush=True)
+        samples = common.interleave(actions, repeats=given.repeats, say=functools.partial(print, flush=True))
+    summaries = {name: common.summary(taken, counts=("tokens",)) for name, taken in samples.items()}
+    columns = ("seconds", "tokens_per_s", "peak_mib")
+    print(common.table(("devices", *columns), [[name, *(one[key] for key in columns)] for name, one in summaries.items()]))
+    one = summaries["1_devices"]["seconds"]
+    ratios = {f"step_time_{name}_vs_1": found["seconds"] / one for name, found in summaries.items() if name != "1_devices"}
+    notes = ["all devices share the same cores: this is overhead, not speed-up"]
+    return common.report(
+        "scaling", given=given, machine=facts, sides=summaries, ratios=ratios, notes=notes, encoder=encoder
+    )
+
+
+def _settings(given, *, encoder: Mapping[str, Any], rows: str) -> dict[str, Any]:
+    length = 64 if given.quick else 256
+    plan = {"layout": "packed", "steps": given.repeats + 1, "micro_batches": 1, "micro_rows": given.rows}
+    if given.quick:
+        plan = {"layout": "padded", "steps": 2, "micro_batches": 1, "examples": given.rows, "width": 128}
+    else:
+        plan["length"] = length
+    return {
+        "encoder": dict(encoder),
+        "training": True,
+        "embeddings": "dense",
+        "active": 0,
+        "rows": rows,
+        "plans": {"step": plan},
+    }
+
+
+def _start(
+    members: Sequence[Mapping[str, Any]], *, settings: Mapping[str, Any], stack: contextlib.ExitStack
+) -> Callable[[], common.Sample]:
+    """One program of one or more processes, as an action that takes a sample: the slowest process's time."""
+    sides = []
+    for member in members:
+        flags = f"--xla_force_host_platform_device_count={member.get('devices', 1)}"
+        own = {**settings, "join": member.get("join")}
+        side = common.Side("benchmarks.jax_side:JaxSide", settings=own, environ=common.environment(XLA_FLAGS=flags))
+        sides.append(stack.enter_context(side))
+
+    def take() -> common.Sample:
+        for side in sides:
+            side.send("step", workload="step")
+        samples = [side.receive() for side in sides]
+        return {
+            **samples[0],
+            "seconds": max(sample["seconds"] for sample in samples),
+            "peak_mib": sum(sample["peak_mib"] for sample in samples),
+        }
+
+    return take
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+if __name__ == "__main__":
+    with common.reported_errors():
+        main()

@@ -1,0 +1,269 @@
+"""What train_step and inference share: the plan of batches for every side, the rounds, the ratios.
+
+Sides and workloads:
+
+- ours: packed batches; and the padded batch `same`, which both sides take, row for row;
+- hf (PyTorch): padded to the longest row of the batch (`dynamic`), to a fixed width (`max`), `same`, and on CPU
+  `dynamic_bf16`, under bfloat16 autocast.
+
+On CPU a step has as many examples on either side, about (a packed step takes what fits; the report tells how many).
+On an accelerator a step has `--tokens-per-step` tokens, padding included, on either side. Both report real tokens a
+second. A share of the peak is matrix-product FLOPs over seconds, over the fastest square matrix product that any side
+ran here in the same type.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import math
+import pathlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks import common
+from benchmarks import rows as rows_lib
+from xtreme_stilts.errors import UserError
+from xtreme_stilts.models import EncoderConfig, preset
+
+FILL = 0.97  # of packed rows, to plan how many hold a step's examples
+QUICK = {"hidden_size": 64, "intermediate_size": 64, "num_layers": 2, "num_heads": 4, "vocab_size": 2048}
+
+
+def arguments(doc: str, *, repeats: int) -> argparse.ArgumentParser:
+    """The command line of both benchmarks."""
+    parser = common.arguments(doc, repeats=repeats)
+    common.add_data(parser)
+    parser.add_argument("--preset", choices=("mini", "base", "large"), help="default: base on cpu, large on gpu")
+    parser.add_argument("--lengths", choices=sorted(rows_lib.SETS), default="xnli", help="whose rows")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--examples", type=int, default=0, help="examples of a step on cpu (default: 32, squad 8)")
+    parser.add_argument("--tokens-per-step", type=int, default=32768, help="tokens of a step on gpu, padding included")
+    parser.add_argument("--micro-tokens", type=int, default=0, help="ours, of a micro-batch (cpu: 1024, gpu: 16384)")
+    parser.add_argument("--layers", choices=("unrolled", "scan"), help="ours (default: unrolled on cpu, scan on gpu)")
+    parser.add_argument("--remat", choices=("none", "dots", "full"), default="none", help="ours")
+    return parser
+
+
+def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Arguments with the defaults that depend on others filled in."""
+    given = common.parsed(parser, argv)
+    found, on_cpu = rows_lib.SETS[given.lengths], given.device == "cpu"
+    given.preset = given.preset or ("base" if on_cpu else "large")
+    given.micro_tokens = given.micro_tokens or (1024 if on_cpu else 16384)
+    given.layers = given.layers or ("unrolled" if on_cpu else "scan")
+    if given.quick:
+        given.repeats, given.examples, given.tokens_per_step = min(given.repeats, 2), 4, 2 * found.width
+    given.examples = given.examples or found.examples
+    if not on_cpu:
+        given.examples = given.tokens_per_step // found.width
+    if given.examples < 1:
+        raise UserError(f"a step has {given.examples} examples; give at least one, or {found.width} tokens a step")
+    return given
+
+
+def plans(given: argparse.Namespace, *, mean: float) -> dict[str, dict[str, dict[str, Any]]]:
+    """Side -> workload -> arguments of `rows.make`.
+
+    Args:
+        mean: tokens of a row on average.
+    """
+    found, on_cpu = rows_lib.SETS[given.lengths], given.device == "cpu"
+    length, steps = found.packed_length, given.repeats + 1
+    tokens = given.examples * mean / FILL if on_cpu else given.tokens_per_step
+    needed = max(1, round(tokens / length))
+    micro_batches = max(1, round(needed * length / given.micro_tokens))
+    packed = {
+        "layout": "packed",
+        "steps": steps,
+        "micro_batches": micro_batches,
+        "micro_rows": max(1, round(needed / micro_batches)),
+        "length": length,
+    }
+    # The same padded batch: one micro-batch on CPU, where a step of ours is never larger, a whole step elsewhere.
+    same = max(1, min(given.examples, given.micro_tokens // found.width)) if on_cpu else given.examples
+    parts = _divisor(same, wanted=same * found.width / given.micro_tokens)
+    padded = {"layout": "padded", "steps": steps, "micro_batches": 1, "examples": given.examples}
+    autocast = not on_cpu
+    hf = {
+        "dynamic": {**padded, "width": 0, "autocast": autocast},
+        "max": {**padded, "width": found.width, "autocast": autocast},
+        "same": {**padded, "examples": same, "width": found.width, "autocast": autocast},
+    }
+    if on_cpu:
+        hf["dynamic_bf16"] = {**hf["dynamic"], "autocast": True}
+    ours_same = {**padded, "examples": same, "width": found.width, "micro_batches": parts}
+    return {"ours": {"packed": packed, "same": ours_same}, "hf": hf}
+
+
+def _divisor(number: int, *, wanted: float) -> int:
+    """The least divisor of `number` that is not below `wanted`."""
+    return next(d for d in range(1, number + 1) if number % d == 0 and d >= min(wanted, number))
+
+
+def compare(given: argparse.Namespace, *, name: str, training: bool, embeddings: Sequence[str]) -> dict[str, Any]:
+    """Runs all sides and reports.
+
+    Args:
+        embeddings: word tables of ours; the first is the one compared with hf.
+    """
+    facts = common.machine()
+    found = rows_lib.SETS[given.lengths]
+    encoder = {"name": given.preset, "dtype": "float32" if given.device == "cpu" else "bfloat16", "remat": given.remat}
+    encoder |= {"scan_layers": given.layers == "scan", **(QUICK if given.quick else {})}
+    config = preset(**encoder)
+    notes = [] if given.data else [f"lengths are drawn from a histogram of {found.task}, ids at random"]
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        print(f"reading rows of {found.task} {'from ' + given.data if given.data else '(made up)'}", flush=True)
+        data = "" if given.quick else given.data  # a reduced vocabulary has no room for real ids
+        rows = rows_lib.rows_of(given.lengths, data=data, count=4096, vocab_size=config.vocab_size)
+        path = pathlib.Path(folder) / "rows.npz"
+        rows_lib.save(rows, path)
+        plan = plans(given, mean=float(rows.sizes.mean()))
+        common_settings = {"training": training, "rows": str(path)}
+        sides = {}
+        for table in embeddings:
+            own = {"encoder": encoder, "embeddings": table, "active": found.active, "plans": plan["ours"]}
+            sides[f"ours_{table}"] = ("benchmarks.jax_side:JaxSide", {**common_settings, **own})
+        if common.installed("torch") and common.installed("transformers"):
+            own = {"encoder": _hf(config), "plans": plan["hf"], "compiled": given.device == "gpu"}
+            own["device"] = "cpu" if given.device == "cpu" else "cuda"
+            sides["hf"] = ("benchmarks.torch_side:TorchSide", {**common_settings, **own})
+        else:
+            notes.append("torch or transformers is not installed: our side alone")
+        environ = common.environment(device=given.device)
+        running = {
+            side: stack.enter_context(common.Side(factory, settings=settings, environ=environ))
+            for side, (factory, settings) in sides.items()
+        }
+        described = {side: _described(side, process) for side, process in running.items()}
+        peaks = measure_peaks(running, given=given)
+        workloads = {
+            f"{side}_{workload}": functools.partial(process.call, "step", workload=workload)
+            for side, process in running.items()
+            for workload in plan["hf" if side == "hf" else "ours"]
+        }
+        for key, take in workloads.items():
+            print(f"  first call of {key}: {take()['seconds']:.1f} s", flush=True)
+        samples = common.interleave(workloads, repeats=given.repeats, say=functools.partial(print, flush=True))
+    summaries = {key: summarised(taken, peak=peaks, dtype=_dtype(key, given)) for key, taken in samples.items()}
+    show(summaries)
+    ratios = ratios_of(samples, embeddings=embeddings)
+    return common.report(
+        name,
+        given=given,
+        machine=facts,
+        sides=summaries,
+        ratios=ratios,
+        notes=notes,
+        matmul_peak_gflops={dtype: peak / 1e9 for dtype, peak in peaks.items()},
+        described=described,
+        plans=plan,
+        mean_length=float(rows.sizes.mean()),
+        parameters_without_table=_parameters(config),
+    )
+
+
+def _described(side: str, process: common.Side) -> Mapping[str, Any]:
+    print(f"starting {side}", flush=True)
+    return {key: value for key, value in process.call("describe").items() if key != "peak_mib"}
+
+
+def _dtype(key: str, given: argparse.Namespace) -> str:
+    return "bfloat16" if given.device == "gpu" or key.endswith("bf16") else "float32"
+
+
+def _hf(config: EncoderConfig) -> dict[str, Any]:
+    """Fields of `transformers.XLMRobertaConfig`."""
+    fields = config.to_hf()
+    fields.pop("model_type")
+    return fields
+
+
+def _parameters(config: EncoderConfig) -> int:
+    """Of the encoder's layers."""
+    width = config.hidden_size
+    return config.num_layers * (4 * width * (width + 1) + 2 * width * config.intermediate_size + 5 * width + config.intermediate_size)
+
+
+def measure_peaks(running: Mapping[str, common.Side], *, given: argparse.Namespace) -> dict[str, float]:
+    """Type -> most FLOP/s of a square matrix product on any side."""
+    size = 256 if given.quick else {"cpu": 3072, "gpu": 8192}[given.device]
+    types = ("float32", "bfloat16") if given.device == "cpu" else ("bfloat16",)
+    peaks = {}
+    for dtype in types:
+        taken = common.interleave(
+            {side: functools.partial(process.call, "matmul", size=size, dtype=dtype) for side, process in running.items()},
+            repeats=3,
+            say=lambda line: None,
+        )
+        peaks[dtype] = max(sample["flops"] / sample["seconds"] for samples in taken.values() for sample in samples)
+        print(f"  matrix products in {dtype}: {peaks[dtype] / 1e9:,.0f} GFLOP/s", flush=True)
+    return peaks
+
+
+def summarised(samples: Sequence[common.Sample], *, peak: Mapping[str, float], dtype: str) -> dict[str, Any]:
+    """A workload's numbers for the report."""
+    found = common.summary(samples, counts=("tokens", "examples", "flops", "useful_flops"))
+    computed = sum(sample["computed"] for sample in samples)
+    return {
+        **found,
+        "dtype": dtype,
+        "examples": sum(sample["examples"] for sample in samples) / len(samples),
+        "fill": sum(sample["tokens"] for sample in samples) / computed,
+        "peak_share": found["flops_per_s"] / peak[dtype],
+        "useful_peak_share": found["useful_flops_per_s"] / peak[dtype],
+    }
+
+
+def show(summaries: Mapping[str, Mapping[str, Any]]) -> None:
+    """The table of all workloads."""
+    columns = {
+        "s/step": "seconds",
+        "examples": "examples",
+        "fill": "fill",
+        "real tokens/s": "tokens_per_s",
+        "TFLOP/s real": "useful_flops_per_s",
+        "% of peak": "peak_share",
+        "real, %": "useful_peak_share",
+        "peak MiB": "peak_mib",
+    }
+    scale = {"peak_share": 100, "useful_peak_share": 100, "useful_flops_per_s": 1e-12}
+    rows = [
+        [name, *(float(values.get(key, math.nan)) * scale.get(key, 1) for key in columns.values())]
+        for name, values in summaries.items()
+    ]
+    print()
+    print(common.table(("workload", *columns), rows))
+
+
+def ratios_of(samples: Mapping[str, Sequence[common.Sample]], *, embeddings: Sequence[str]) -> dict[str, float]:
+    """Ratios of medians: rates are ours over theirs, times and memory too."""
+    ratios = {}
+    main, ours = embeddings[0], f"ours_{embeddings[0]}"
+    paddings = {"max_padding": "hf_max", "dynamic_padding": "hf_dynamic", "dynamic_padding_bf16": "hf_dynamic_bf16"}
+    for words, theirs in paddings.items():
+        if theirs in samples:
+            rates = (common.median_rate(samples[key], "tokens") for key in (f"{ours}_packed", theirs))
+            ratios[f"real_tokens_per_s_vs_hf_{words}"] = _over(*rates)
+    if "hf_same" in samples:
+        for table in embeddings:
+            words = "step_time_same_batch_vs_hf" if table == main else f"step_time_same_batch_{table}_vs_hf"
+            ratios[words] = _over(*(common.median(samples[key]) for key in (f"ours_{table}_same", "hf_same")))
+        memory = (_memory(samples[key]) for key in (f"{ours}_packed", "hf_dynamic"))
+        ratios["peak_memory_vs_hf_dynamic_padding"] = _over(*memory)
+    if {"active", "dense"} <= set(embeddings):
+        keys = ("ours_active_packed", "ours_dense_packed")
+        ratios["active_vs_dense_step_time"] = _over(*(common.median(samples[key]) for key in keys))
+        ratios["active_vs_dense_peak_memory"] = _over(*(_memory(samples[key]) for key in keys))
+    return ratios
+
+
+def _memory(samples: Sequence[common.Sample]) -> float:
+    return max(sample["peak_mib"] for sample in samples)
+
+
+def _over(one: float, other: float) -> float:
+    return one / other

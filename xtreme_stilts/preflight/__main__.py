@@ -1,0 +1,136 @@
+"""Says what a study needs before an accelerator is paid for: does it fit, which chips, how many hours.
+
+    python -m xtreme_stilts.preflight --config=configs/xtreme.py:large --config.model.preset=large --topology=v5e:2x4
+    python -m xtreme_stilts.preflight --config=FILE[:ARG] [--config.x=y ...] --topology=v5p:2x2x1 --topology=h200:1
+        [--mfu=0.4] [--tokens=N] [--workdir=DIR] [--json=OUT]
+
+For a TPU slice, the study's own training and evaluation steps are compiled for it, on this machine and without a TPU;
+the compiler says what memory they take. For GPUs (`h200:1`, `h100:8`, `a100:8`) temporaries are estimated from the
+same program compiled for the CPU. Nothing is trained and no weights are read: `config.model.weights` may be empty,
+`config.model.preset` then says which encoder.
+
+Exit status: 0 everything fits; 1 something does not (the report says what would); 2 bad input (one sentence).
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import rich.console
+from absl import flags, logging
+from ml_collections import config_flags
+
+from xtreme_stilts import config as config_lib
+from xtreme_stilts.config import StudyConfig
+from xtreme_stilts.errors import UserError
+from xtreme_stilts.files import write_json
+from xtreme_stilts.preflight import chips
+
+
+def main(argv: Sequence[str]) -> int:
+    """Returns the exit status.
+
+    Args:
+        argv: the command line, the program's name first.
+    """
+    try:
+        values = _flags(argv)
+        if values.help:
+            print(f"{__doc__}\n{values.get_help()}")
+            return 0
+        reports = _run(_study(values), values)
+    except UserError as error:
+        for sentence in str(error).splitlines():
+            print(f"error: {sentence}", file=sys.stderr)
+        return 2
+    return 0 if all(report.fits for report in reports) else 1
+
+
+def _flags(argv: Sequence[str]) -> flags.FlagValues:
+    """This command's flags, parsed; they are no other command's."""
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file(
+        "config", None, "FILE[:ARG] with get_config(arg).", flag_values=values, lock_config=False, sys_argv=list(argv)
+    )
+    flags.DEFINE_multi_string(
+        "topology", [], "CHIP:SHAPE, such as v5e:2x4 or h200:1; may be repeated.", flag_values=values
+    )
+    flags.DEFINE_float("mfu", 0.4, "Share of the chips' peak that is assumed.", 0, 1, flag_values=values)
+    flags.DEFINE_integer("tokens", 0, "Tokens of each phase whose data are not here.", 0, flag_values=values)
+    flags.DEFINE_string("workdir", "", "Study directory with caches; default ./runs/<config name>.", flag_values=values)
+    flags.DEFINE_string("json", "", "Write the whole report to this file.", flag_values=values)
+    flags.DEFINE_boolean("help", False, "Say this and stop.", flag_values=values)
+    try:
+        rest = values(list(argv))[1:]
+    except flags.Error as error:
+        raise UserError(str(error)) from error
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        # ml_collections raises these for a missing file, an unknown field or an unreadable value.
+        raise UserError(f"--config: {str(error).splitlines()[-1].strip()}") from error
+    if rest:
+        raise UserError(f"unexpected argument {rest[0]!r}; flags are written --name=value")
+    return values
+
+
+def _study(values: flags.FlagValues) -> StudyConfig:
+    if values.config is None:
+        raise UserError("no config was given; try --config=configs/xtreme.py")
+    if not values.topology:
+        raise UserError("no chips were given; try --topology=v5e:2x4")
+    if not values.mfu:
+        raise UserError("--mfu is 0; it must be a share of the peak, above 0 and at most 1")
+    try:
+        return config_lib.parse(values.config)
+    except OSError as error:  # ml_collections puts off its complaint about the file until the config is read
+        raise UserError(f"--config: {str(error).splitlines()[-1].strip()}") from error
+
+
+def _run(study: StudyConfig, values: flags.FlagValues) -> list:
+    topologies = [chips.parse(text) for text in values.topology]
+    chips.prepare(topologies)
+    from etils import epath
+
+    from xtreme_stilts import study as study_lib
+    from xtreme_stilts.preflight.check import check, to_json
+    from xtreme_stilts.preflight.report import print_report
+    from xtreme_stilts.preflight.work import lay_out
+
+    logging.set_verbosity(logging.WARNING)  # TFDS notes every file it opens
+    study_lib.register(study)
+    workdir = values.workdir or str(pathlib.Path("runs") / study.name)
+    cache_dir = pathlib.Path(study.cache_dir or pathlib.Path(workdir) / "cache")
+    console = rich.console.Console(highlight=False, emoji=False)
+    progress = rich.console.Console(stderr=True, highlight=False, emoji=False)
+    reports = []
+    for topology in topologies:
+        found = chips.devices(topology)
+        work = lay_out(study, devices=found, workdir=epath.Path(workdir), cache_dir=cache_dir)
+        with progress.status("") as status:
+            note = _Notes(progress, status)
+            report = check(work, topology=topology, devices=found, mfu=values.mfu, tokens=values.tokens, note=note)
+        print_report(report, console=console)
+        reports.append(report)
+    if values.json:
+        write_json(values.json, [to_json(report) for report in reports])
+    return reports
+
+
+class _Notes:
+    """Progress: a changing line where people look on, and a line for each compilation."""
+
+    def __init__(self, console: rich.console.Console, status):
+        self.console, self.status = console, status
+
+    def __call__(self, text: str) -> None:
+        if text.endswith(" s"):
+            self.console.print(text, markup=False, soft_wrap=True)
+        else:
+            self.status.update(text)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    sys.exit(main(sys.argv))

@@ -1,0 +1,257 @@
+"""How many tokens a phase trains on and how many an evaluation reads, from the best source at hand.
+
+In this order: the tokenised cache; the number of rows of a prepared data set times what its first SAMPLE examples
+give when they are tokenised; for training with a number of steps, the rows times their length, all full; what
+`--tokens` says. Where none of them is there, the amount is unknown.
+
+*Tokens* are real ones, padding not counted; *rows* are rows of batches, which are packed as a run packs them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from xtreme_stilts import tasks
+from xtreme_stilts.data import cache as cache_lib
+from xtreme_stilts.data.cache import Cache
+from xtreme_stilts.data.features import Limits
+from xtreme_stilts.data.loader import Shape, packing
+from xtreme_stilts.errors import UserError
+from xtreme_stilts.evaluation.zero_shot import evaluation_shape, evaluation_split, languages_of
+from xtreme_stilts.graph import Phase
+from xtreme_stilts.phase import Setting, training_shape
+from xtreme_stilts.tasks import sizes
+
+SAMPLE = 256  # examples tokenised where there is no cache
+
+
+class Amount(NamedTuple):
+    """Rows of batches and the tokens in them."""
+
+    rows: float
+    tokens: float
+    source: str  # caches | sample | recipe | --tokens | unknown
+
+    @property
+    def known(self) -> bool:
+        """Whether there is one."""
+        return self.source != "unknown"
+
+
+UNKNOWN = Amount(0, 0, "unknown")
+_WORST_LAST = ("caches", "sample", "recipe", "--tokens", "unknown")
+
+
+def total(amounts: Iterable[Amount]) -> Amount:
+    """Their sum; unknown as soon as one of them is."""
+    amounts = list(amounts)
+    worst = max((each.source for each in amounts), key=_WORST_LAST.index, default="caches")
+    if worst == "unknown":
+        return UNKNOWN
+    return Amount(sum(each.rows for each in amounts), sum(each.tokens for each in amounts), worst)
+
+
+class Group(NamedTuple):
+    """Tasks of a phase that share batches, as `phase.py` groups them."""
+
+    tasks: tuple[str, ...]
+    shape: Shape
+
+
+def groups(phase: Phase, *, rows: int) -> list[Group]:
+    """All MLM tasks together, every other task by itself."""
+    together = tuple(name for name in phase.task_names if tasks.task(name).family.kind == "mlm")
+    members = [(name,) for name in phase.task_names if name not in together] + ([together] if together else [])
+    return [Group(each, training_shape(phase.recipe, family=tasks.task(each[0]).family, rows=rows)) for each in members]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Split:
+    """A task's split: how many rows of tokens it has, and a cache of some or all of them."""
+
+    cache: Cache
+    rows: float
+    source: str
+
+    def filled(self, shape: Shape) -> tuple[float, float]:
+        """Tokens, and examples, of one row of a batch."""
+        if shape.slots == 1:
+            return self.cache.mean_length, 1.0
+        measured = packing(self.cache, shape=shape, rows=min(512, len(self.cache)))
+        return measured.fill * shape.length, measured.examples_per_row
+
+
+class Amounts:
+    """Amounts of a study.
+
+    Args:
+        setting: of the study; its cache folder is only read.
+        has_tokenizer: whether its tokenizer is a real one; without one nothing can be tokenised.
+        tokens: of each training phase whose amount is unknown otherwise; 0 = none.
+    """
+
+    def __init__(self, setting: Setting, *, has_tokenizer: bool, tokens: int = 0):
+        self.setting, self.has_tokenizer, self.tokens = setting, has_tokenizer, tokens
+        self._split = functools.lru_cache(maxsize=None)(self._find_split)
+
+    def trained(self, phase: Phase) -> dict[Group, Amount]:
+        """Of each group of a phase's tasks."""
+        recipe = phase.recipe
+        found = groups(phase, rows=recipe.rows)
+        splits = {group: self._training_splits(phase, group) for group in found}
+        known = {group: each for group, each in splits.items() if None not in each}
+        if recipe.steps:
+            return self._by_steps(phase, found, known)
+        if len(known) == len(found):
+            return {group: _by_epochs(recipe.epochs, group.shape, splits[group]) for group in found}
+        share = self.tokens / len(found)
+        amounts = {group: Amount(share / group.shape.length, share, "--tokens") for group in found}
+        return amounts if self.tokens else dict.fromkeys(found, UNKNOWN)
+
+    def _by_steps(self, phase: Phase, found: list[Group], known: dict) -> dict[Group, Amount]:
+        """Optimizer steps times what a step holds; rows are taken for full where nothing is known of the lengths."""
+        recipe, mixture = phase.recipe, tasks.mixture(phase.mixture)
+        rates = {
+            group: sum(
+                mixture.rate(name, rows=max(1, round(each.rows)))
+                for name, each in zip(group.tasks, splits, strict=True)
+            )
+            for group, splits in known.items()
+        }
+        amounts = {}
+        for group in found:
+            share = rates[group] / sum(rates.values()) if len(known) == len(found) else 1 / len(found)
+            rows = share * recipe.steps * recipe.rows * recipe.accumulate
+            if group in known:
+                filled = [each.filled(group.shape)[0] for each in known[group]]
+                source = max((each.source for each in known[group]), key=_WORST_LAST.index)
+                amounts[group] = Amount(rows, rows * sum(filled) / len(filled), source)
+            else:
+                amounts[group] = Amount(rows, rows * group.shape.length, "recipe")
+        return amounts
+
+    def _training_splits(self, phase: Phase, group: Group) -> list[_Split | None]:
+        recipe, mixture = phase.recipe, tasks.mixture(phase.mixture)
+        found = []
+        for name in group.tasks:
+            family = tasks.task(name).family
+            length = self.setting.example_length(family, asked=recipe.max_length, row=recipe.length)
+            split = self._split(name, "train", length)
+            share = mixture.share(name)
+            if split is not None and share is not None:
+                split = dataclasses.replace(split, rows=min(split.rows, share.count), source="sample")
+            found.append(split)
+        return found
+
+    def evaluated(self, family: tasks.Family, *, max_length: int) -> Amount:
+        """Of one family in all languages that the study evaluates. Lengths of a language without a cache are those
+        of the family's first language that can be read.
+
+        Args:
+            max_length: of an example, in tokens.
+        """
+        setting = self.setting
+        shape = evaluation_shape(family, setting=setting)
+        names, splits = [], []
+        for language in languages_of(family, study=setting.study):
+            task = f"{family.name}.{language}"
+            split = evaluation_split(family, language)
+            sides = [task, tasks.english_side(task)] if family.kind == "embedding" else [task]
+            names += [(side, split) for side in sides]
+        some = next((found for name, split in names if (found := self._split(name, split, max_length))), None)
+        if some is None:
+            return UNKNOWN
+        for name, split in names:
+            found = self._counted(name, split, like=some, max_length=max_length)
+            if found is None:
+                return UNKNOWN
+            splits.append(found)
+        return total(_evaluation(each, shape) for each in splits)
+
+    def _counted(self, name: str, split: str, *, like: _Split, max_length: int) -> _Split | None:
+        cached = self._cached(name, split, max_length)
+        if cached is not None:
+            found = _Split(cached, len(cached), "caches")
+        else:
+            count = sizes.rows(name, split)
+            if count is None:
+                return None
+            found = _Split(like.cache, count * len(like.cache) / like.cache.num_examples, "sample")
+        limit = self.setting.study.evaluation.max_examples
+        return dataclasses.replace(found, rows=min(found.rows, limit)) if limit else found
+
+    # -- one split
+
+    def _find_split(self, name: str, split: str, max_length: int) -> _Split | None:
+        cached = self._cached(name, split, max_length)
+        if cached is not None:
+            return _Split(cached, len(cached), "caches")
+        if not self.has_tokenizer:
+            return None
+        count = sizes.rows(name, split)
+        if not count:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            examples = itertools.islice(cache_lib.read_seqio(tasks.task(name).name, split), SAMPLE)
+            try:
+                sample = self._build(name, split, max_length=max_length, folder=pathlib.Path(folder), examples=examples)
+            except UserError:  # what cannot be read here is not known
+                return None
+            return _Split(sample, count * len(sample) / sample.num_examples, "sample")
+
+    def _cached(self, name: str, split: str, max_length: int) -> Cache | None:
+        if not self.setting.cache_dir.is_dir():
+            return None
+        try:
+            return self._build(
+                name, split, max_length=max_length, folder=self.setting.cache_dir, examples=_none_of_them()
+            )
+        except _NotCached:
+            return None
+
+    def _build(self, name: str, split: str, *, max_length: int, folder: pathlib.Path, examples: Iterable) -> Cache:
+        family = tasks.task(name).family
+        return cache_lib.build(
+            tasks.task(name).name,
+            split,
+            kind=family.kind,
+            tokenizer=self.setting.tokenizer,
+            cache_dir=folder,
+            labels=family.labels,
+            num_choices=family.num_choices,
+            limits=Limits(max_length=max_length),
+            data_version=tasks.source_version(name),
+            examples=examples,
+        )
+
+
+class _NotCached(Exception):
+    """A cache would have to be made."""
+
+
+def _none_of_them() -> Iterator:
+    """Examples that must not be asked for: only a cache that is there is opened."""
+    raise _NotCached
+    yield
+
+
+def _by_epochs(epochs: float, shape: Shape, splits: list[_Split]) -> Amount:
+    amounts = []
+    for split in splits:
+        _, examples = split.filled(shape)
+        tokens = epochs * split.rows * split.cache.mean_length
+        amounts.append(Amount(epochs * split.rows / examples, tokens, split.source))
+    return total(amounts)
+
+
+def _evaluation(split: _Split, shape: Shape) -> Amount:
+    filled, _ = split.filled(shape)
+    tokens = split.rows * split.cache.mean_length
+    return Amount(math.ceil(tokens / filled), tokens, split.source)

@@ -1,0 +1,130 @@
+"""The tables that are printed."""
+
+from __future__ import annotations
+
+import collections
+import functools
+
+import rich.console
+import rich.table
+
+from xtreme_stilts.preflight.amounts import Amount
+from xtreme_stilts.preflight.check import Cost, PhaseReport, ProgramReport, Report
+from xtreme_stilts.preflight.chips import GIB
+
+_SOURCES = {
+    "caches": "tokenised caches",
+    "sample": "rows of the data set times the lengths of a sample",
+    "recipe": "the recipe's capacity, rows * length * steps",
+    "--tokens": "as --tokens says",
+    "unknown": "the data are not here (give --tokens, or a folder of data or caches)",
+}
+
+
+def print_report(report: Report, *, console: rich.console.Console) -> None:
+    """Programs, what to change, phases, total, and what all of it assumes."""
+    say = functools.partial(console.print, markup=False, soft_wrap=True)
+    topology, chip = report.topology, report.topology.chip
+    mesh = ", ".join(f"{name}={getattr(report.study.mesh, name)}" for name in ("data", "fsdp", "tensor"))
+    say(f"\n{report.study.name!r} on {topology}: {topology.size} chip(s) of {chip.memory / GIB:.2f} GiB, mesh {mesh}")
+    console.print(_programs(report))
+    for each in report.programs:
+        for line in _problems(each):
+            say(f"  {line}")
+    console.print(_phases(report))
+    cost = report.cost
+    unknown = sum(not amount.known for each in report.phases for amount in (each.trained, each.evaluated))
+    lacks = f"; {unknown} amounts are unknown and not in it" if unknown else ""
+    say(
+        f"total: {cost.flops / 1e18:.3f} EFLOP, {cost.hours:.2f} h, {cost.hours * topology.size:.2f} chip-hours"
+        f" ({cost.compute_hours:.2f} h of products, {cost.optimizer_hours:.2f} h of AdamW){lacks}"
+    )
+    for line in _assumptions(report):
+        say(line)
+
+
+def _programs(report: Report) -> rich.table.Table:
+    table = rich.table.Table(
+        box=None, pad_edge=False, header_style="bold", title="memory of a chip, GiB", title_justify="left"
+    )
+    table.add_column("program", overflow="fold")
+    for heading in ("params M", "arguments", "temporaries", "total", "fits", "moved whole", "compiled s", "phases"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in report.programs:
+        memory = each.compiled.memory
+        table.add_row(
+            str(each.program),
+            f"{each.parameters / 1e6:.1f}",
+            f"{memory.arguments / GIB:.2f}",
+            f"{memory.temporaries / GIB:.2f}",
+            f"{memory.total / GIB:.2f}",
+            "yes" if each.compiled.fits else "NO",
+            str(len(each.compiled.rematerialized)),
+            f"{each.compiled.seconds:.0f}",
+            str(len(each.used_by)),
+        )
+    return table
+
+
+def _problems(each: ProgramReport) -> list[str]:
+    lines = []
+    if not each.compiled.fits and each.advice is None:
+        lines.append(
+            f"{each.program} does not fit, nor does any change that was tried: take more chips or fewer tokens"
+        )
+    elif each.advice is not None:
+        total = each.advice.compiled.memory.total / GIB
+        lines.append(f"{each.program} does not fit; it does ({total:.2f} GiB) with {' '.join(each.advice.flags)}")
+    lines += [f"{each.program} moves whole arrays: {said}" for said in each.compiled.rematerialized]
+    return lines
+
+
+def _phases(report: Report) -> rich.table.Table:
+    table = rich.table.Table(box=None, pad_edge=False, header_style="bold", title="phases", title_justify="left")
+    table.add_column("phase", overflow="fold")
+    for heading in ("seeds", "train Mtok", "from", "PFLOP", "h", "chip-h", "evaluate Mtok", "from", "h"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    same: dict[tuple[str, str], list[PhaseReport]] = collections.defaultdict(list)
+    for each in report.phases:
+        same[each.phase.kind, each.phase.path].append(each)
+    for (kind, path), each in same.items():
+        table.add_row(f"{kind} {path}", str(len(each)), *_amounts(each[0], chips=report.topology.size))
+    return table
+
+
+def _amounts(each: PhaseReport, *, chips: int) -> tuple[str, ...]:
+    """Of one seed."""
+    training = ("",) * 5 if each.phase.recipe is None else _trained(each.trained, each.training, chips=chips)
+    evaluation = (_millions(each.evaluated), each.evaluated.source, _hours(each.evaluated, each.evaluation))
+    return (*training, *(evaluation if len(each.programs) > bool(each.phase.recipe) else ("",) * 3))
+
+
+def _trained(amount: Amount, cost: Cost, *, chips: int) -> tuple[str, ...]:
+    petaflop = f"{cost.flops / 1e15:,.1f}" if amount.known else "?"
+    chip_hours = f"{cost.hours * chips:.2f}" if amount.known else "?"
+    return (_millions(amount), amount.source, petaflop, _hours(amount, cost), chip_hours)
+
+
+def _millions(amount: Amount) -> str:
+    return f"{amount.tokens / 1e6:,.2f}" if amount.known else "?"
+
+
+def _hours(amount: Amount, cost: Cost) -> str:
+    return f"{cost.hours:.3f}" if amount.known else "?"
+
+
+def _assumptions(report: Report) -> list[str]:
+    chip, model = report.topology.chip, report.study.model
+    lines = [
+        f"assumed: {report.mfu:g} of the peak of {chip.peak / 1e12:,.1f} TFLOP/s in bfloat16, {chip.bandwidth / 1e9:,.0f}"
+        f" GB/s ({chip.source}); no time between chips, for data, validation or compiling"
+    ]
+    sources = {amount.source for each in report.phases for amount in (each.trained, each.evaluated)}
+    lines += [f"{name}: {_SOURCES[name]}" for name in _SOURCES if name in sources]
+    if any(each.phase.recipe and each.phase.recipe.embeddings == "active" for each in report.phases):
+        lines.append("memory is an upper bound: phases without a language model train only the words their data use")
+    if not report.exact:
+        lines.append("memory is an estimate: arguments are exact, temporaries those of the program for this CPU")
+    if model.dtype == "float32" and chip.platform != "cpu":
+        lines.append("config.model.dtype is float32, which is far slower than the peak; set it to bfloat16")
+    return lines
