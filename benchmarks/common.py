@@ -229,7 +229,9 @@ def machine() -> dict[str, Any]:
 def arguments(description: str, *, repeats: int) -> argparse.ArgumentParser:
     """A parser with what all benchmarks take; `description` is a module's docstring, of which a line is shown."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny shapes, seconds: shows that it works, measures nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny shapes, seconds: shows that it works, measures nothing"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the report there as JSON")
     parser.add_argument("--repeats", type=int, default=repeats, help="samples of each side (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="cores that every side may use (default: all)")
@@ -272,9 +274,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = []
     for row in cells:
-        aligned = [cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        aligned = [
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(aligned).rstrip())
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def show(summaries: Mapping[str, Mapping[str, Any]], *, title: str, columns: Sequence[str]) -> None:
+    """Prints a table with a line for each side, `title` over their names."""
+    print()
+    print(table((title, *columns), [[name, *(one.get(key) for key in columns)] for name, one in summaries.items()]))
 
 
 def _cell(value: Any) -> str:
@@ -298,7 +308,7 @@ def report(
     """Prints ratios and notes, writes `--json`, and returns what was written."""
     result = {
         "benchmark": name,
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "settings": {key: value for key, value in vars(given).items() if key != "json"},
         "machine": dict(machine),
         "sides": {key: dict(value) for key, value in sides.items()},
@@ -320,9 +330,9 @@ def report(
 
 @contextlib.contextmanager
 def reported_errors() -> Iterator[None]:
-    """Ends the program with status 2 and one sentence where the user erred."""
+    """Ends the program with one sentence: status 2 where the user erred, 1 where a side failed."""
     try:
         yield
-    except UserError as error:
+    except (UserError, SideFailed) as error:
         print(error, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, UserError) else 1)

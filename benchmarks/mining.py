@@ -15,7 +15,7 @@ import functools
 import pathlib
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks import common
 
 NEIGHBOURS = 4
+DIRECTIONS = {"nearest": 1, "mine": 2}  # searches of a workload
 NOISE = 0.5  # length of what is added to a source vector of length 1 to make its target vector
 
 
@@ -139,27 +140,41 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
             settings = {"sentences": given.sentences, "width": given.width, "folder": str(folders[name])}
             side = common.Side(factory, settings=settings, environ=common.environment())
             stack.enter_context(side)
-            for work in ("nearest", "mine"):
+            for work in DIRECTIONS:
                 actions[f"{name}_{work}"] = functools.partial(side.call, work)
                 print(f"  first call of {name}_{work}: {side.call(work)['seconds']:.2f} s", flush=True)
         samples = common.interleave(actions, repeats=given.repeats, say=functools.partial(print, flush=True))
         agreement = compared(folders["ours"], folders["faiss"]) if "faiss" in sides else {}
-    flops = 2.0 * given.sentences**2 * given.width  # of one direction
-    directions = {"nearest": 1, "mine": 2}
+    summaries = _summaries(samples, flops=2.0 * given.sentences**2 * given.width)
+    common.show(summaries, title="search", columns=("seconds", "gflops_per_s", "peak_mib"))
+    return common.report(
+        "mining",
+        given=given,
+        machine=facts,
+        sides=summaries,
+        ratios=_ratios(summaries) if "faiss" in sides else {},
+        notes=notes,
+        agreement=agreement,
+    )
+
+
+def _summaries(samples: Mapping[str, Sequence[common.Sample]], *, flops: float) -> dict[str, dict[str, Any]]:
+    """Every workload's numbers; `flops` are those of one direction."""
     summaries = {}
     for name, taken in samples.items():
         found = common.summary(taken)
-        gflops = directions[name.partition("_")[2]] * flops / found["seconds"] / 1e9
-        summaries[name] = {**found, "gflops_per_s": gflops}
-    columns = ("seconds", "gflops_per_s", "peak_mib")
-    print(common.table(("search", *columns), [[name, *(one[key] for key in columns)] for name, one in summaries.items()]))
+        rate = DIRECTIONS[name.partition("_")[2]] * flops / found["seconds"]
+        summaries[name] = {**found, "gflops_per_s": rate / 1e9}
+    return summaries
+
+
+def _ratios(summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     ratios = {}
-    if "faiss" in sides:
-        ratios = {f"{work}_time_vs_faiss": summaries[f"ours_{work}"]["seconds"] / summaries[f"faiss_{work}"]["seconds"] for work in directions}
-        ratios["peak_memory_vs_faiss"] = summaries["ours_nearest"]["peak_mib"] / summaries["faiss_nearest"]["peak_mib"]
-    return common.report(
-        "mining", given=given, machine=facts, sides=summaries, ratios=ratios, notes=notes, agreement=agreement
-    )
+    for work in DIRECTIONS:
+        ours, theirs = summaries[f"ours_{work}"], summaries[f"faiss_{work}"]
+        ratios[f"{work}_time_vs_faiss"] = ours["seconds"] / theirs["seconds"]
+        ratios[f"{work}_peak_memory_vs_faiss"] = ours["peak_mib"] / theirs["peak_mib"]
+    return ratios
 
 
 def compared(ours: pathlib.Path, theirs: pathlib.Path) -> dict[str, float]:

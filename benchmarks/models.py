@@ -1,13 +1,14 @@
-"""Counting what an encoder computes: FLOPs by formula, since XLA's own count takes a looped layer once."""
+"""The encoder of quick runs, and FLOPs by formula, since XLA's own count takes a looped layer once."""
 
 from __future__ import annotations
 
 import numpy as np
 
+# Fields of `EncoderConfig` under --quick.
+QUICK = {"hidden_size": 32, "intermediate_size": 32, "num_layers": 1, "num_heads": 4, "vocab_size": 2048}
 
-def flops(
-    *, layers: int, hidden: int, mlp: int, tokens: int, squares: int, training: bool
-) -> float:
+
+def flops(*, layers: int, hidden: int, mlp: int, tokens: int, squares: int, training: bool) -> float:
     """Floating-point operations of an encoder's matrix products, a multiply and an add being two.
 
     A token takes 8 h^2 (query, key, value, output) + 4 h f (MLP) in a layer, and 4 h for each token it looks at; the
@@ -24,7 +25,7 @@ def flops(
 
 def batch_flops(batch, *, layers: int, hidden: int, mlp: int, training: bool) -> dict[str, float]:
     """{"flops": of all that is computed, "useful_flops": of the real tokens alone} for a `rows.Batch`."""
-    shape = dict(layers=layers, hidden=hidden, mlp=mlp, training=training)
+    shape = {"layers": layers, "hidden": hidden, "mlp": mlp, "training": training}
     length = batch.arrays["tokens"].shape[-1]
     useful = np.square(batch.sizes.astype(np.int64)).sum()
     return {

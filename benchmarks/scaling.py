@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import pathlib
 import socket
 import tempfile
@@ -19,10 +20,11 @@ from typing import Any
 
 from benchmarks import common
 from benchmarks import rows as rows_lib
+from benchmarks.models import QUICK
+from xtreme_stilts.errors import UserError
 
 # Small enough for eight copies of parameters and moments, large enough that a step takes a good part of a second.
 ENCODER = {"name": "base", "hidden_size": 512, "intermediate_size": 2048, "num_layers": 4, "num_heads": 8}
-QUICK = {"hidden_size": 32, "intermediate_size": 32, "num_layers": 1, "num_heads": 4, "vocab_size": 512}
 PROCESSES = 2
 
 
@@ -33,6 +35,10 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     given = common.parsed(parser, argv)
     counts = (1, 2) if given.quick else (1, 2, 4, 8)
     given.repeats = 2 if given.quick else given.repeats
+    if given.rows < 1 or given.rows % max(counts):
+        raise UserError(
+            f"--rows is {given.rows}; it must be a multiple of {max(counts)}, to be spread over the devices"
+        )
     facts, encoder = common.machine(), ENCODER | {"vocab_size": 8192} | (QUICK if given.quick else {})
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         path = pathlib.Path(folder) / "rows.npz"
@@ -50,10 +56,11 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
             print(f"  first call of {name}: {actions[name]()['seconds']:.1f} s", flush=True)
         samples = common.interleave(actions, repeats=given.repeats, say=functools.partial(print, flush=True))
     summaries = {name: common.summary(taken, counts=("tokens",)) for name, taken in samples.items()}
-    columns = ("seconds", "tokens_per_s", "peak_mib")
-    print(common.table(("devices", *columns), [[name, *(one[key] for key in columns)] for name, one in summaries.items()]))
+    common.show(summaries, title="devices", columns=("seconds", "tokens_per_s", "peak_mib"))
     one = summaries["1_devices"]["seconds"]
-    ratios = {f"step_time_{name}_vs_1": found["seconds"] / one for name, found in summaries.items() if name != "1_devices"}
+    ratios = {
+        f"step_time_{name}_vs_1": found["seconds"] / one for name, found in summaries.items() if name != "1_devices"
+    }
     notes = ["all devices share the same cores: this is overhead, not speed-up"]
     return common.report(
         "scaling", given=given, machine=facts, sides=summaries, ratios=ratios, notes=notes, encoder=encoder
@@ -61,12 +68,11 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def _settings(given, *, encoder: Mapping[str, Any], rows: str) -> dict[str, Any]:
-    length = 64 if given.quick else 256
-    plan = {"layout": "packed", "steps": given.repeats + 1, "micro_batches": 1, "micro_rows": given.rows}
+    plan = {"steps": given.repeats + 1, "micro_batches": 1}
     if given.quick:
-        plan = {"layout": "padded", "steps": 2, "micro_batches": 1, "examples": given.rows, "width": 128}
+        plan |= {"layout": "padded", "examples": given.rows, "width": rows_lib.SETS["xnli"].width}
     else:
-        plan["length"] = length
+        plan |= {"layout": "packed", "micro_rows": given.rows, "length": rows_lib.SETS["xnli"].packed_length}
     return {
         "encoder": dict(encoder),
         "training": True,
@@ -83,7 +89,7 @@ def _start(
     """One program of one or more processes, as an action that takes a sample: the slowest process's time."""
     sides = []
     for member in members:
-        flags = f"--xla_force_host_platform_device_count={member.get('devices', 1)}"
+        flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={member.get('devices', 1)}"
         own = {**settings, "join": member.get("join")}
         side = common.Side("benchmarks.jax_side:JaxSide", settings=own, environ=common.environment(XLA_FLAGS=flags))
         sides.append(stack.enter_context(side))

@@ -21,15 +21,16 @@ import math
 import pathlib
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import common
 from benchmarks import rows as rows_lib
+from benchmarks.models import QUICK
 from xtreme_stilts.errors import UserError
-from xtreme_stilts.models import EncoderConfig, preset
+from xtreme_stilts.models import preset
 
+FACTORIES = {"ours": "benchmarks.jax_side:JaxSide", "hf": "benchmarks.torch_side:TorchSide"}
 FILL = 0.97  # of packed rows, to plan how many hold a step's examples
-QUICK = {"hidden_size": 64, "intermediate_size": 64, "num_layers": 2, "num_heads": 4, "vocab_size": 2048}
 
 
 def arguments(doc: str, *, repeats: int) -> argparse.ArgumentParser:
@@ -56,6 +57,7 @@ def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpa
     given.layers = given.layers or ("unrolled" if on_cpu else "scan")
     if given.quick:
         given.repeats, given.examples, given.tokens_per_step = min(given.repeats, 2), 4, 2 * found.width
+        given.layers, given.data = "scan", ""  # the small vocabulary has no room for real ids
     given.examples = given.examples or found.examples
     if not on_cpu:
         given.examples = given.tokens_per_step // found.width
@@ -103,67 +105,98 @@ def _divisor(number: int, *, wanted: float) -> int:
     return next(d for d in range(1, number + 1) if number % d == 0 and d >= min(wanted, number))
 
 
+class _Run(NamedTuple):
+    """What the sides did."""
+
+    plan: dict[str, dict[str, dict[str, Any]]]
+    described: dict[str, common.Sample]
+    peaks: dict[str, float]  # type -> FLOP/s
+    first: dict[str, float]  # workload -> seconds of its first call
+    samples: dict[str, list[common.Sample]]
+
+
 def compare(given: argparse.Namespace, *, name: str, training: bool, embeddings: Sequence[str]) -> dict[str, Any]:
     """Runs all sides and reports.
 
     Args:
         embeddings: word tables of ours; the first is the one compared with hf.
     """
-    facts = common.machine()
+    facts, found = common.machine(), rows_lib.SETS[given.lengths]
+    notes = [] if given.data else [f"lengths are drawn from a histogram of {found.task}, ids at random"]
+    if not _hf_installed():
+        notes.append("torch or transformers is not installed: our side alone")
+    run = _run(given, training=training, embeddings=embeddings)
+    summaries = {key: summarised(taken, peak=run.peaks, dtype=_dtype(key, given)) for key, taken in run.samples.items()}
+    show(summaries)
+    return common.report(
+        name,
+        given=given,
+        machine=facts,
+        sides=summaries,
+        ratios=ratios_of(run.samples, embeddings=embeddings),
+        notes=notes,
+        matmul_peak_gflops={dtype: peak / 1e9 for dtype, peak in run.peaks.items()},
+        described=run.described,
+        first_call_seconds=run.first,
+        plans=run.plan,
+    )
+
+
+def _run(given: argparse.Namespace, *, training: bool, embeddings: Sequence[str]) -> _Run:
     found = rows_lib.SETS[given.lengths]
     encoder = {"name": given.preset, "dtype": "float32" if given.device == "cpu" else "bfloat16", "remat": given.remat}
     encoder |= {"scan_layers": given.layers == "scan", **(QUICK if given.quick else {})}
-    config = preset(**encoder)
-    notes = [] if given.data else [f"lengths are drawn from a histogram of {found.task}, ids at random"]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         print(f"reading rows of {found.task} {'from ' + given.data if given.data else '(made up)'}", flush=True)
-        data = "" if given.quick else given.data  # a reduced vocabulary has no room for real ids
-        rows = rows_lib.rows_of(given.lengths, data=data, count=4096, vocab_size=config.vocab_size)
+        vocab_size = preset(**encoder).vocab_size
+        rows = rows_lib.rows_of(given.lengths, data=given.data, count=4096, vocab_size=vocab_size)
         path = pathlib.Path(folder) / "rows.npz"
         rows_lib.save(rows, path)
         plan = plans(given, mean=float(rows.sizes.mean()))
-        common_settings = {"training": training, "rows": str(path)}
-        sides = {}
-        for table in embeddings:
-            own = {"encoder": encoder, "embeddings": table, "active": found.active, "plans": plan["ours"]}
-            sides[f"ours_{table}"] = ("benchmarks.jax_side:JaxSide", {**common_settings, **own})
-        if common.installed("torch") and common.installed("transformers"):
-            own = {"encoder": _hf(config), "plans": plan["hf"], "compiled": given.device == "gpu"}
-            own["device"] = "cpu" if given.device == "cpu" else "cuda"
-            sides["hf"] = ("benchmarks.torch_side:TorchSide", {**common_settings, **own})
-        else:
-            notes.append("torch or transformers is not installed: our side alone")
+        shared = {"training": training, "rows": str(path)}
+        settings = _settings(given, encoder=encoder, embeddings=embeddings, plan=plan, shared=shared)
         environ = common.environment(device=given.device)
         running = {
-            side: stack.enter_context(common.Side(factory, settings=settings, environ=environ))
-            for side, (factory, settings) in sides.items()
+            side: stack.enter_context(common.Side(FACTORIES[side.partition("_")[0]], settings=own, environ=environ))
+            for side, own in settings.items()
         }
         described = {side: _described(side, process) for side, process in running.items()}
         peaks = measure_peaks(running, given=given)
         workloads = {
             f"{side}_{workload}": functools.partial(process.call, "step", workload=workload)
             for side, process in running.items()
-            for workload in plan["hf" if side == "hf" else "ours"]
+            for workload in plan[side.partition("_")[0]]
         }
+        first = {}
         for key, take in workloads.items():
-            print(f"  first call of {key}: {take()['seconds']:.1f} s", flush=True)
+            first[key] = take()["seconds"]
+            print(f"  first call of {key}: {first[key]:.1f} s", flush=True)
         samples = common.interleave(workloads, repeats=given.repeats, say=functools.partial(print, flush=True))
-    summaries = {key: summarised(taken, peak=peaks, dtype=_dtype(key, given)) for key, taken in samples.items()}
-    show(summaries)
-    ratios = ratios_of(samples, embeddings=embeddings)
-    return common.report(
-        name,
-        given=given,
-        machine=facts,
-        sides=summaries,
-        ratios=ratios,
-        notes=notes,
-        matmul_peak_gflops={dtype: peak / 1e9 for dtype, peak in peaks.items()},
-        described=described,
-        plans=plan,
-        mean_length=float(rows.sizes.mean()),
-        parameters_without_table=_parameters(config),
-    )
+    return _Run(plan, described, peaks, first, samples)
+
+
+def _settings(
+    given: argparse.Namespace,
+    *,
+    encoder: Mapping[str, Any],
+    embeddings: Sequence[str],
+    plan: Mapping[str, Any],
+    shared: Mapping[str, Any],
+) -> dict[str, dict[str, Any]]:
+    """Side -> settings of its object; ours has a side for each kind of word table."""
+    active = rows_lib.SETS[given.lengths].active
+    ours = {**shared, "encoder": dict(encoder), "active": active, "plans": plan["ours"]}
+    sides = {f"ours_{table}": {**ours, "embeddings": table} for table in embeddings}
+    if _hf_installed():
+        fields = preset(**encoder).to_hf()
+        del fields["model_type"]
+        on = {"device": "cuda", "compiled": True} if given.device == "gpu" else {"device": "cpu", "compiled": False}
+        sides["hf"] = {**shared, "encoder": fields, "plans": plan["hf"], **on}
+    return sides
+
+
+def _hf_installed() -> bool:
+    return common.installed("torch") and common.installed("transformers")
 
 
 def _described(side: str, process: common.Side) -> Mapping[str, Any]:
@@ -175,30 +208,16 @@ def _dtype(key: str, given: argparse.Namespace) -> str:
     return "bfloat16" if given.device == "gpu" or key.endswith("bf16") else "float32"
 
 
-def _hf(config: EncoderConfig) -> dict[str, Any]:
-    """Fields of `transformers.XLMRobertaConfig`."""
-    fields = config.to_hf()
-    fields.pop("model_type")
-    return fields
-
-
-def _parameters(config: EncoderConfig) -> int:
-    """Of the encoder's layers."""
-    width = config.hidden_size
-    return config.num_layers * (4 * width * (width + 1) + 2 * width * config.intermediate_size + 5 * width + config.intermediate_size)
-
-
 def measure_peaks(running: Mapping[str, common.Side], *, given: argparse.Namespace) -> dict[str, float]:
     """Type -> most FLOP/s of a square matrix product on any side."""
     size = 256 if given.quick else {"cpu": 3072, "gpu": 8192}[given.device]
     types = ("float32", "bfloat16") if given.device == "cpu" else ("bfloat16",)
     peaks = {}
     for dtype in types:
-        taken = common.interleave(
-            {side: functools.partial(process.call, "matmul", size=size, dtype=dtype) for side, process in running.items()},
-            repeats=3,
-            say=lambda line: None,
-        )
+        products = {
+            side: functools.partial(process.call, "matmul", size=size, dtype=dtype) for side, process in running.items()
+        }
+        taken = common.interleave(products, repeats=3, say=lambda line: None)
         peaks[dtype] = max(sample["flops"] / sample["seconds"] for samples in taken.values() for sample in samples)
         print(f"  matrix products in {dtype}: {peaks[dtype] / 1e9:,.0f} GFLOP/s", flush=True)
     return peaks

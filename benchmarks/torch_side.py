@@ -72,8 +72,9 @@ class TorchSide:
         inputs = {
             "input_ids": batch.arrays["tokens"][0],
             "attention_mask": batch.arrays["segment_ids"][0],  # 1 for tokens of the row's only segment
-            "labels": batch.arrays["label"][0, :, 0],
         }
+        if self._training:
+            inputs["labels"] = batch.arrays["label"][0, :, 0]
         began = time.perf_counter()
         with torch.autocast(self._device, torch.bfloat16) if self._autocast[workload] else contextlib.nullcontext():
             self._run({name: torch.from_numpy(array).long().to(self._device) for name, array in inputs.items()})
@@ -129,5 +130,3 @@ def _adamw(model: torch.nn.Module) -> torch.optim.AdamW:
     others = [p for name, p in model.named_parameters() if name.endswith("bias") or "LayerNorm" in name]
     groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=1e-5, fused=True)
-
-

@@ -1,4 +1,4 @@
-"""The one kind of error a user is meant to see: a sentence that says what is wrong and what would be right."""
+"""The two ways a program ends early on purpose: bad input, answered with a sentence, and being told to stop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from collections.abc import Iterable
 
 class UserError(ValueError):
     """Bad input. The message is a sentence: where, what was found, what is valid. Programs exit with status 2."""
+
+
+class Stopped(Exception):
+    """The run was told to stop and has saved what it had. Programs exit with EXIT_STATUS."""
+
+
+EXIT_STATUS = 75  # of a run that was told to stop; EX_TEMPFAIL of sysexits.h: "run me again"
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

@@ -4,7 +4,8 @@
     python -m xtreme_stilts.main --config=FILE[:ARG] --config.recipes.target.steps=200 --workdir=DIR --dry_run
 
 It is short so that everything it does can also be done from a notebook: `study.run(config.parse(...))`.
-Exit status: 0 done, 1 another process of the same run stopped, 2 bad input (one sentence on standard error).
+Exit status: 0 done, 1 another process of the same run stopped, 2 bad input (one sentence on standard error), 75 told
+to stop (SIGTERM, Ctrl-C) and all is saved: run it again, 130 told twice.
 
 Several processes (a TPU pod, several GPU machines) run the same command. SLURM, Open MPI, GKE and Cloud TPU are
 recognised; elsewhere say who is who: `--coordinator=HOST:PORT --processes=2 --process=0`.
@@ -20,7 +21,7 @@ import sys
 from absl import app, flags
 from ml_collections import config_flags
 
-from xtreme_stilts.errors import UserError
+from xtreme_stilts.errors import EXIT_STATUS, Stopped, UserError
 
 # Before TensorFlow or JAX is imported: their C++ start-up notes are not for users.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -72,6 +73,12 @@ def run(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return _leave(2)
+    except Stopped as stop:
+        print(f"stopped: {stop}; all is saved, the same command goes on from there", file=sys.stderr)
+        return _leave(EXIT_STATUS)
+    except KeyboardInterrupt:  # the second signal, or the first where nothing was being trained yet
+        print("stopped at once; the same command goes on from what is saved", file=sys.stderr)
+        return _leave(130)
     except RuntimeError as error:  # JaxRuntimeError, among others
         if not _another_stopped(error):
             raise

@@ -24,10 +24,10 @@ import rich.console
 from etils import epath
 
 from xtreme_stilts import config as config_lib
-from xtreme_stilts import processes, tasks
+from xtreme_stilts import processes, stopping, tasks
 from xtreme_stilts.config import StudyConfig
 from xtreme_stilts.data.tokenizer import Tokenizer, load_tokenizer
-from xtreme_stilts.errors import UserError
+from xtreme_stilts.errors import Stopped, UserError
 from xtreme_stilts.evaluation.zero_shot import LanguageScores, evaluate, evaluation_shape, languages_of
 from xtreme_stilts.files import write_json
 from xtreme_stilts.graph import Cell, Phase, Plan, Root, plan
@@ -63,6 +63,7 @@ def run(study: StudyConfig, *, workdir: epath.PathLike, dry_run: bool = False) -
     if dry_run:
         return
     _open_workdir(setting, layout)
+    stopping.watch()
     for number, phase in enumerate(layout.phases, 1):
         _run_phase(phase, f"[{number}/{len(layout.phases)}]", layout=layout, setting=setting, say=say)
     _report(setting, say=say)
@@ -250,7 +251,7 @@ def _run_phase(phase: Phase, number: str, *, layout: Plan, setting: Setting, say
         steps = processes.decided(lambda: json.loads(record.read_text())["best_step"])
     scores: dict[str, list[LanguageScores]] = {}
     for name in layout.families_after(phase):
-        done: list[str] = []
+        done = _Languages()
         began = time.monotonic()
         scores[name] = evaluate(phase, tasks.family(name), setting=setting, note=done.append)
         if done:
@@ -259,6 +260,15 @@ def _run_phase(phase: Phase, number: str, *, layout: Plan, setting: Setting, say
     if cells and processes.is_first():
         rows = [row for cell in cells for row in _rows(cell, scores[cell.family], steps=steps, setting=setting)]
         results_lib.add(setting.workdir / "results.csv", rows)
+
+
+class _Languages(list):
+    """The languages evaluated so far; between two of them the run can be stopped."""
+
+    def append(self, language: str) -> None:
+        super().append(language)
+        if stopping.requested():
+            raise Stopped(f"the evaluation after {language}")
 
 
 def _rows(cell: Cell, scores: list[LanguageScores], *, steps: int, setting: Setting) -> list[results_lib.Result]:

@@ -95,14 +95,15 @@ def _run(study: StudyConfig, values: flags.FlagValues) -> list:
 
     from xtreme_stilts import study as study_lib
     from xtreme_stilts.preflight.check import check, to_json
-    from xtreme_stilts.preflight.report import print_report
+    from xtreme_stilts.preflight.report import WIDTH, print_report
     from xtreme_stilts.preflight.work import lay_out
 
     logging.set_verbosity(logging.WARNING)  # TFDS notes every file it opens
     study_lib.register(study)
     workdir = values.workdir or str(pathlib.Path("runs") / study.name)
     cache_dir = pathlib.Path(study.cache_dir or pathlib.Path(workdir) / "cache")
-    console = rich.console.Console(highlight=False, emoji=False)
+    width = None if sys.stdout.isatty() else WIDTH
+    console = rich.console.Console(highlight=False, emoji=False, width=width)
     progress = rich.console.Console(stderr=True, highlight=False, emoji=False)
     reports = []
     for topology in topologies:

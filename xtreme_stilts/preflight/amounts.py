@@ -27,6 +27,7 @@ from xtreme_stilts.errors import UserError
 from xtreme_stilts.evaluation.zero_shot import evaluation_shape, evaluation_split, languages_of
 from xtreme_stilts.graph import Phase
 from xtreme_stilts.phase import Setting, training_shape
+from xtreme_stilts.quiet import native_stderr
 from xtreme_stilts.tasks import sizes
 
 SAMPLE = 256  # examples tokenised where there is no cache
@@ -37,7 +38,7 @@ class Amount(NamedTuple):
 
     rows: float
     tokens: float
-    source: str  # caches | sample | recipe | --tokens | unknown
+    source: str  # "" (nothing) | caches | sample | recipe | --tokens | unknown
 
     @property
     def known(self) -> bool:
@@ -46,13 +47,13 @@ class Amount(NamedTuple):
 
 
 UNKNOWN = Amount(0, 0, "unknown")
-_WORST_LAST = ("caches", "sample", "recipe", "--tokens", "unknown")
+_WORST_LAST = ("", "caches", "sample", "recipe", "--tokens", "unknown")
 
 
 def total(amounts: Iterable[Amount]) -> Amount:
     """Their sum; unknown as soon as one of them is."""
     amounts = list(amounts)
-    worst = max((each.source for each in amounts), key=_WORST_LAST.index, default="caches")
+    worst = max((each.source for each in amounts), key=_WORST_LAST.index, default="")
     if worst == "unknown":
         return UNKNOWN
     return Amount(sum(each.rows for each in amounts), sum(each.tokens for each in amounts), worst)
@@ -80,12 +81,24 @@ class _Split:
     rows: float
     source: str
 
-    def filled(self, shape: Shape) -> tuple[float, float]:
-        """Tokens, and examples, of one row of a batch."""
-        if shape.slots == 1:
-            return self.cache.mean_length, 1.0
-        measured = packing(self.cache, shape=shape, rows=min(512, len(self.cache)))
-        return measured.fill * shape.length, measured.examples_per_row
+    def filled(self, shape: Shape) -> Filled:
+        """One row of a batch."""
+        return _filled(self.cache, shape)
+
+
+class Filled(NamedTuple):
+    """What one row of a batch holds."""
+
+    tokens: float
+    examples: float
+
+
+@functools.lru_cache(maxsize=1024)
+def _filled(cache: Cache, shape: Shape) -> Filled:
+    if shape.slots == 1:
+        return Filled(cache.mean_length, 1.0)
+    measured = packing(cache, shape=shape, rows=min(512, len(cache)))  # as many as `phase.train` looks at
+    return Filled(measured.fill * shape.length, measured.examples_per_row)
 
 
 class Amounts:
@@ -130,7 +143,7 @@ class Amounts:
             share = rates[group] / sum(rates.values()) if len(known) == len(found) else 1 / len(found)
             rows = share * recipe.steps * recipe.rows * recipe.accumulate
             if group in known:
-                filled = [each.filled(group.shape)[0] for each in known[group]]
+                filled = [each.filled(group.shape).tokens for each in known[group]]
                 source = max((each.source for each in known[group]), key=_WORST_LAST.index)
                 amounts[group] = Amount(rows, rows * sum(filled) / len(filled), source)
             else:
@@ -198,7 +211,7 @@ class Amounts:
         count = sizes.rows(name, split)
         if not count:
             return None
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, native_stderr():  # TensorFlow minds a stream that is cut off
             examples = itertools.islice(cache_lib.read_seqio(tasks.task(name).name, split), SAMPLE)
             try:
                 sample = self._build(name, split, max_length=max_length, folder=pathlib.Path(folder), examples=examples)
@@ -245,13 +258,11 @@ def _none_of_them() -> Iterator:
 def _by_epochs(epochs: float, shape: Shape, splits: list[_Split]) -> Amount:
     amounts = []
     for split in splits:
-        _, examples = split.filled(shape)
         tokens = epochs * split.rows * split.cache.mean_length
-        amounts.append(Amount(epochs * split.rows / examples, tokens, split.source))
+        amounts.append(Amount(epochs * split.rows / split.filled(shape).examples, tokens, split.source))
     return total(amounts)
 
 
 def _evaluation(split: _Split, shape: Shape) -> Amount:
-    filled, _ = split.filled(shape)
     tokens = split.rows * split.cache.mean_length
-    return Amount(math.ceil(tokens / filled), tokens, split.source)
+    return Amount(math.ceil(tokens / split.filled(shape).tokens), tokens, split.source)

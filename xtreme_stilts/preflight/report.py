@@ -12,6 +12,8 @@ from xtreme_stilts.preflight.amounts import Amount
 from xtreme_stilts.preflight.check import Cost, PhaseReport, ProgramReport, Report
 from xtreme_stilts.preflight.chips import GIB
 
+WIDTH = 132  # of the tables where nobody looks on
+
 _SOURCES = {
     "caches": "tokenised caches",
     "sample": "rows of the data set times the lengths of a sample",
@@ -43,10 +45,12 @@ def print_report(report: Report, *, console: rich.console.Console) -> None:
         say(line)
 
 
+def _table(title: str) -> rich.table.Table:
+    return rich.table.Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+
+
 def _programs(report: Report) -> rich.table.Table:
-    table = rich.table.Table(
-        box=None, pad_edge=False, header_style="bold", title="memory of a chip, GiB", title_justify="left"
-    )
+    table = _table("memory of a chip, GiB")
     table.add_column("program", overflow="fold")
     for heading in ("params M", "arguments", "temporaries", "total", "fits", "moved whole", "compiled s", "phases"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -69,9 +73,7 @@ def _programs(report: Report) -> rich.table.Table:
 def _problems(each: ProgramReport) -> list[str]:
     lines = []
     if not each.compiled.fits and each.advice is None:
-        lines.append(
-            f"{each.program} does not fit, nor does any change that was tried: take more chips or fewer tokens"
-        )
+        lines.append(f"{each.program} does not fit, and nothing that was tried does: take more or larger chips")
     elif each.advice is not None:
         total = each.advice.compiled.memory.total / GIB
         lines.append(f"{each.program} does not fit; it does ({total:.2f} GiB) with {' '.join(each.advice.flags)}")
@@ -80,7 +82,7 @@ def _problems(each: ProgramReport) -> list[str]:
 
 
 def _phases(report: Report) -> rich.table.Table:
-    table = rich.table.Table(box=None, pad_edge=False, header_style="bold", title="phases", title_justify="left")
+    table = _table("phases")
     table.add_column("phase", overflow="fold")
     for heading in ("seeds", "train Mtok", "from", "PFLOP", "h", "chip-h", "evaluate Mtok", "from", "h"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -116,11 +118,11 @@ def _hours(amount: Amount, cost: Cost) -> str:
 def _assumptions(report: Report) -> list[str]:
     chip, model = report.topology.chip, report.study.model
     lines = [
-        f"assumed: {report.mfu:g} of the peak of {chip.peak / 1e12:,.1f} TFLOP/s in bfloat16, {chip.bandwidth / 1e9:,.0f}"
-        f" GB/s ({chip.source}); no time between chips, for data, validation or compiling"
+        f"assumed: {report.mfu:g} of the peak of {chip.peak / 1e12:,.1f} TFLOP/s in bfloat16 (MFU), "
+        f"{chip.bandwidth / 1e9:,.0f} GB/s ({chip.source}); no time between chips, for data, validation or compiling"
     ]
     sources = {amount.source for each in report.phases for amount in (each.trained, each.evaluated)}
-    lines += [f"{name}: {_SOURCES[name]}" for name in _SOURCES if name in sources]
+    lines += [f"from {name}: {_SOURCES[name]}" for name in _SOURCES if name in sources]
     if any(each.phase.recipe and each.phase.recipe.embeddings == "active" for each in report.phases):
         lines.append("memory is an upper bound: phases without a language model train only the words their data use")
     if not report.exact:

@@ -8,10 +8,12 @@ Terms and assumptions, on top of those of `results` and `table`:
 - **two sources of chance**. *Examples*: the test set is a sample. It is drawn anew (bootstrap, with replacement) and
   the metric computed anew, for both rows on the same draws. *Seeds*: another seed gives another model. Three to five
   seeds are too few to be drawn anew (the draws would show too little spread), so their part is the standard error of
-  the mean of the seeds' differences, s / sqrt(n), and the t distribution answers for how little is known of s.
-  With one seed that part is unknown, and a test speaks of the two trained models at hand only.
-- Seeds are paired: the difference is taken within each. The two parts are added, which counts the noise that seeds
-  and examples have in common twice: the test errs on the careful side.
+  the mean of the seeds' differences, and the t distribution answers for how little is known of it. With one seed that
+  part is unknown, and a test speaks of the trained models at hand only.
+- Seeds are paired: the difference is taken within each. In a study's table the spread over seeds is taken to be alike
+  in all rows of a target, and is estimated from all of them.
+- The two parts are added, which counts the noise that seeds and examples have in common twice, and combined as Behrens
+  and Fisher do: both err on the careful side.
 - Languages with equally many examples share their draws, so that translations of one test set (XNLI, XQuAD) are not
   taken for independent evidence in a mean over languages.
 
@@ -34,7 +36,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from etils import epath
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from xtreme_stilts import tasks
 from xtreme_stilts.errors import UserError, did_you_mean
@@ -436,7 +438,6 @@ class Comparison(NamedTuple):
     p: float  # two-sided; 1 where no example tells the rows apart
     error_examples: float  # standard error, points: examples
     error_seeds: float  # the same: seeds; 0 for one seed
-    freedom: float  # degrees of freedom of the t distribution
     seeds: int
     examples: int
     test: str
@@ -446,12 +447,19 @@ class Comparison(NamedTuple):
 class _Pair:
     """Two rows' difference on one test set, or its mean over several: drawn anew, and under the null hypothesis."""
 
-    by_seed: np.ndarray  # float64[seeds], points
+    scores: Mapping[str, np.ndarray]  # row -> float64[seeds], percent: the two rows, then others with these seeds
     drawn: np.ndarray  # float64[resamples]: examples drawn anew, mean over seeds
-    examples: int
+    by_size: Mapping[int, float]  # examples of a test set -> what sets of this size add to the difference
+    examples: int  # of all test sets
     differing: int  # examples whose outcomes differ in any seed
     swapped: np.ndarray | None = None  # float64[resamples]: rows exchanged at random; None where not asked for
-    seeds: tuple[int, ...] = ()  # their names, in the order of by_seed
+    seeds: tuple[int, ...] = ()  # their names, in the order of the scores
+
+    @property
+    def difference(self) -> float:
+        """Points, mean over seeds."""
+        first, second, *_ = self.scores.values()
+        return float((first - second).mean())
 
 
 def paired_bootstrap(
@@ -459,14 +467,14 @@ def paired_bootstrap(
 ) -> Comparison:
     """First row minus second: bootstrap over examples, t distribution over seeds.
 
-    Statistic and interval: difference / e and difference -+ t * e, with e^2 = e_examples^2 + s^2 / n.
-
-    - e_examples^2 is the variance of the difference over draws of examples, plus difference^2 / examples. The second
-      term makes it the variance around *no* difference: for the accuracy of one seed the statistic is McNemar's,
-      (b - c) / sqrt(b + c), and cannot grow beyond all bounds where the few examples that differ agree.
-    - s is the standard deviation of the n seeds' differences.
-    - The degrees of freedom are Satterthwaite's (1946) for that sum; e_examples has those of the examples that
-      differ, as only they tell the rows apart.
+    - Examples: the variance of the difference over draws of examples, plus difference^2 / examples. The second term
+      makes it the variance around *no* difference: for the accuracy of one seed difference / error is McNemar's
+      (b - c) / sqrt(b + c), and cannot grow beyond all bounds where the few examples that differ agree. Its degrees of
+      freedom are those of the examples that differ, as only they tell the rows apart.
+    - Seeds: s^2 / n, s the standard deviation of the n seeds' differences, with n - 1 degrees of freedom.
+    - Difference - truth is taken for the sum of two independent t variables, each times its error (the solution of
+      Behrens 1929 and Fisher 1935): the paired t test where all noise is of seeds, and never far from, or above, the
+      nominal rate of false findings even for two seeds. (Satterthwaite's approximation has more than twice that rate.)
 
     A p value is not counted among draws: 10,000 draws give none below 0.0002, and a table of 2,000 tests corrected
     by Holm's method would find nothing.
@@ -482,7 +490,7 @@ def paired_bootstrap(
     """
     _check_rows(first, second)
     (drawn,) = _resampled([found], resamples=resamples, seed=seed)
-    return _by_bootstrap(_pair(found, drawn, first=first, second=second))
+    return _by_bootstrap(_pair(found, drawn, {"first": first, "second": second}))
 
 
 def paired_randomisation(
@@ -508,12 +516,18 @@ def _check_rows(first: Sequence[int], second: Sequence[int]) -> None:
         raise UserError(f"rows have {len(first)} and {len(second)} models; give one for each seed, the same seeds")
 
 
-def _pair(found: Outcomes, drawn: np.ndarray, *, first: Sequence[int], second: Sequence[int]) -> _Pair:
-    """`drawn`: float64[resamples, models], scores of draws of the examples."""
-    first, second = list(first), list(second)
+def _pair(found: Outcomes, drawn: np.ndarray, rows: Mapping[str, Sequence[int]]) -> _Pair:
+    """Of the first row and the second.
+
+    Args:
+        drawn: float64[resamples, models], percent, of draws of the examples.
+        rows: numbers of their models, seed by seed; behind the two other rows with the same seeds.
+    """
+    first, second = map(list, list(rows.values())[:2])
     scores = found.scores()
     return _Pair(
-        by_seed=scores[first] - scores[second],
+        scores={row: scores[list(models)] for row, models in rows.items()},
+        by_size={found.examples: float((scores[first] - scores[second]).mean())},
         drawn=(drawn[:, first] - drawn[:, second]).mean(1),
         examples=found.examples,
         differing=int((found.values[first] != found.values[second]).any((0, 2)).sum()),
@@ -521,38 +535,86 @@ def _pair(found: Outcomes, drawn: np.ndarray, *, first: Sequence[int], second: S
 
 
 def _mean_of(pairs: Sequence[_Pair]) -> _Pair:
-    """Of several test sets that were drawn by the same seed. The smallest one says how many examples there are."""
+    """Of several test sets that were drawn by the same seed."""
+    by_size: Counter = Counter()
+    for pair in pairs:
+        for size, difference in pair.by_size.items():
+            by_size[size] += difference / len(pairs)
+    rows = [row for row in pairs[0].scores if all(row in pair.scores for pair in pairs)]
     return _Pair(
-        by_seed=np.mean([pair.by_seed for pair in pairs], 0),
+        scores={row: np.mean([pair.scores[row] for pair in pairs], 0) for row in rows},
         drawn=np.mean([pair.drawn for pair in pairs], 0),
         swapped=None if pairs[0].swapped is None else np.mean([pair.swapped for pair in pairs], 0),
-        examples=min(pair.examples for pair in pairs),
+        by_size=by_size,
+        examples=sum(pair.examples for pair in pairs),
         differing=sum(pair.differing for pair in pairs),
         seeds=pairs[0].seeds,
     )
 
 
+class _Error(NamedTuple):
+    """Standard error of a difference, points, and how well it is known."""
+
+    value: float
+    freedom: int
+
+
+def _error_of_examples(pair: _Pair) -> _Error:
+    # Test sets of one size share their draws and count as one; those of other sizes are independent of them.
+    around_none = sum(difference**2 / size for size, difference in pair.by_size.items())
+    variance = float(pair.drawn.var(ddof=1)) + around_none
+    return _Error(math.sqrt(variance), max(pair.differing - 1, 1))
+
+
+def _error_of_seeds(pair: _Pair) -> _Error:
+    """From what is left of the scores without the rows' and the seeds' means (randomised blocks, Fisher 1935). For two
+    rows that is s / sqrt(n) of their differences, with n - 1 degrees of freedom."""
+    scores = np.array(list(pair.scores.values()))
+    rows, seeds = scores.shape
+    if seeds == 1:
+        return _Error(0.0, 1)
+    left = scores - scores.mean(1, keepdims=True) - scores.mean(0) + scores.mean()
+    freedom = (rows - 1) * (seeds - 1)
+    return _Error(math.sqrt(2 * float((left**2).sum()) / freedom / seeds), freedom)
+
+
+class _Sum:
+    """The sum of two independent t variables, each times its error."""
+
+    def __init__(self, first: _Error, second: _Error):
+        self.first = first
+        # Over the second one by the trapezoid rule in asinh t, which reaches far into heavy tails with few points.
+        steps = np.linspace(-20, 20, 801)
+        t = np.sinh(steps)
+        self.shifts = second.value * t
+        self.weights = stats.t.pdf(t, second.freedom) * np.cosh(steps) * (steps[1] - steps[0])
+        self.scale = sum(error.value * stats.t.isf((1 - LEVEL) / 2, error.freedom) for error in (first, second))
+
+    def beyond(self, size: float) -> float:
+        """Probability of a sum below -size or above size."""
+        above = special.stdtr(self.first.freedom, (self.shifts - abs(size)) / self.first.value)
+        return min(1.0, 2 * float(self.weights @ above))
+
+    def margin(self) -> float:
+        """The size beyond which the sum is with probability 1 - LEVEL."""
+        # At most that of two variables that are always large together.
+        return float(optimize.brentq(lambda size: self.beyond(size) - (1 - LEVEL), 0.0, 1.01 * self.scale))
+
+
 def _by_bootstrap(pair: _Pair) -> Comparison:
-    difference, seeds = float(pair.by_seed.mean()), len(pair.by_seed)
-    examples = float(pair.drawn.var(ddof=1)) + difference**2 / pair.examples
-    of_seeds = float(pair.by_seed.var(ddof=1)) / seeds if seeds > 1 else 0.0
-    variance = examples + of_seeds
-    if variance == 0:  # no example tells the rows apart
-        freedom, margin, p = np.inf, 0.0, 1.0
-    else:
-        parts = examples**2 / max(pair.differing - 1, 1) + (of_seeds**2 / (seeds - 1) if seeds > 1 else 0.0)
-        freedom = variance**2 / parts
-        margin = float(stats.t.isf((1 - LEVEL) / 2, freedom)) * math.sqrt(variance)
-        p = 2 * float(stats.t.sf(abs(difference) / math.sqrt(variance), freedom))
+    examples, seeds = _error_of_examples(pair), _error_of_seeds(pair)
+    margin, p = 0.0, 1.0
+    if examples.value > 0:  # some example tells the rows apart
+        noise = _Sum(examples, seeds)
+        margin, p = noise.margin(), noise.beyond(pair.difference)
     return Comparison(
-        difference=difference,
-        low=difference - margin,
-        high=difference + margin,
+        difference=pair.difference,
+        low=pair.difference - margin,
+        high=pair.difference + margin,
         p=p,
-        error_examples=math.sqrt(examples),
-        error_seeds=math.sqrt(of_seeds),
-        freedom=freedom,
-        seeds=seeds,
+        error_examples=examples.value,
+        error_seeds=seeds.value,
+        seeds=len(next(iter(pair.scores.values()))),
         examples=pair.examples,
         test="bootstrap",
     )
@@ -675,8 +737,8 @@ def significance(
 
     Returns:
         Columns `COLUMNS`: difference, low and high in points (row minus baseline), p, p_corrected, `mark` by `MARKS`
-        or "", `test`, numbers of seeds and examples (of the smallest language, in an average). Where a difference
-        cannot be tested, `test` says why, the numbers are NaN and the counts 0.
+        or "", `test`, numbers of seeds and examples (of an average: in all languages). Where a difference cannot be
+        tested, `test` says why, the numbers are NaN and the counts 0.
 
     Raises:
         UserError: an unknown name, results.csv or predictions that are damaged, rows evaluated on different examples,
@@ -773,13 +835,22 @@ def _language_pairs(scored: _Scored, drawn: np.ndarray, compared: Sequence[str],
         seeds = sorted(seed for name, seed in scored.models if name == row and (study.baseline, seed) in scored.models)
         if not seeds:
             continue
-        first, second = ([scored.models[name, seed] for seed in seeds] for name in (row, study.baseline))
-        pair = _pair(scored.outcomes, drawn, first=first, second=second)
+        rows = {
+            name: [scored.models[name, seed] for seed in seeds]
+            for name in (row, study.baseline, *compared)
+            if all((name, seed) in scored.models for seed in seeds)
+        }
+        pair = dataclasses.replace(_pair(scored.outcomes, drawn, rows), seeds=tuple(seeds))
         if study.test == "randomisation":
-            draws = {"resamples": study.resamples, "seed": study.seed}
-            swapped = _swapped(scored.outcomes, first=first, second=second, **draws)
+            swapped = _swapped(
+                scored.outcomes,
+                first=rows[row],
+                second=rows[study.baseline],
+                resamples=study.resamples,
+                seed=study.seed,
+            )
             pair = dataclasses.replace(pair, swapped=swapped)
-        pairs[row] = dataclasses.replace(pair, seeds=tuple(seeds))
+        pairs[row] = pair
     return pairs
 
 
@@ -942,7 +1013,7 @@ def _average_choice(found: pd.DataFrame, rule: str) -> pd.DataFrame:
     whole = found[found["note"] == ""]
     left_out = ", ".join(found.loc[found["note"] != "", "target"])
     line = {"target": table.AVERAGE, "intermediate": "", "rule": rule, "note": left_out and f"without {left_out}"}
-    line |= {name: whole[name].mean() for name in ("criterion", "score", "difference")}
+    line |= {name: whole[name].mean() for name in ("score", "difference")}
     return pd.DataFrame([line], columns=list(_CHOICE))
 
 

@@ -20,9 +20,9 @@ import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 
-from xtreme_stilts import processes
+from xtreme_stilts import processes, stopping
 from xtreme_stilts.config import Recipe
-from xtreme_stilts.errors import UserError
+from xtreme_stilts.errors import Stopped, UserError
 from xtreme_stilts.models import Model
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
@@ -140,6 +140,7 @@ class Trainer:
             too_large: the sentence for a step that the device has no memory for.
 
         Raises:
+            Stopped: the run was told to stop; the checkpoint is saved.
             UserError: the loss is not finite (names the step, the task and the cached rows of the batch), or a step
                 does not fit into memory.
         """
@@ -246,8 +247,11 @@ class _Run:
         if self.validate and (last or (recipe.eval_every and self.step % recipe.eval_every == 0)):
             self._validate()
         every = recipe.checkpoint_every or recipe.eval_every or CHECKPOINT_EVERY
-        if self.step % every == 0 and not last:
+        stop = not last and stopping.requested(self.step)
+        if not last and (stop or self.step % every == 0):
             self._save_latest()
+        if stop:
+            raise Stopped(f"{trainer.title} after step {self.step} of {trainer.steps}")
 
     def _profile(self) -> None:
         """Begins and ends the profile, where one is asked for."""
