@@ -1,11 +1,22 @@
-"""The encoder of quick runs, and FLOPs by formula, since XLA's own count takes a looped layer once."""
+"""Which encoder is timed, and FLOPs by formula, since XLA's own count takes a looped layer once."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+XLMR_VOCABULARY = 250002  # the miniature encoder is timed with real ids, too
 
 # Fields of `EncoderConfig` under --quick.
 QUICK = {"hidden_size": 32, "intermediate_size": 32, "num_layers": 1, "num_heads": 4, "vocab_size": 2048}
+
+
+def encoder(preset: str, *, quick: bool, **fields: Any) -> dict[str, Any]:
+    """Arguments of `xtreme_stilts.models.preset`: a name, and fields that replace its own."""
+    small = QUICK if quick else {}
+    vocabulary = {"vocab_size": XLMR_VOCABULARY} if preset == "mini" else {}
+    return {"name": preset, **vocabulary, **small, **fields}
 
 
 def flops(*, layers: int, hidden: int, mlp: int, tokens: int, squares: int, training: bool) -> float:

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import common
+from benchmarks import common, models
 from benchmarks import rows as rows_lib
-from benchmarks.models import QUICK
+from xtreme_stilts.models import preset
 
 LENGTHS = {"xnli": (128, 256, 512), "squad": (384, 512, 1024), "udpos": (128, 256, 512)}
 ROWS = 8  # of a batch, as in configs/xtreme.py
@@ -115,8 +115,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 def _measured(name: str, *, given: argparse.Namespace) -> dict[str, Mapping[str, Any]]:
     """Fills, and pipeline and step in turn, for one set."""
-    found, quick = rows_lib.SETS[name], QUICK if given.quick else {}
-    vocab_size = quick.get("vocab_size", 250002)
+    found = rows_lib.SETS[name]
+    encoder = models.encoder(given.preset, quick=given.quick)
+    vocab_size = preset(**encoder).vocab_size
     print(f"{found.task}:", flush=True)
     rows = rows_lib.rows_of(name, data=given.data, count=8192, vocab_size=vocab_size)
     length, environ = found.packed_length, common.environment()
@@ -125,7 +126,7 @@ def _measured(name: str, *, given: argparse.Namespace) -> dict[str, Mapping[str,
         rows_lib.save(rows, pathlib.Path(path))
         settings = {"rows": path, "name": name, "length": length}
         pipeline = stack.enter_context(common.Side("benchmarks.packing:Pipeline", settings=settings, environ=environ))
-        settings = _step_settings(given, rows=path, name=name, quick=quick)
+        settings = _step_settings(given, rows=path, name=name, encoder=encoder)
         step = stack.enter_context(common.Side("benchmarks.jax_side:JaxSide", settings=settings, environ=environ))
         fills = _fills(rows, name=name, pipeline=pipeline)
         actions = {
@@ -142,7 +143,7 @@ def _measured(name: str, *, given: argparse.Namespace) -> dict[str, Mapping[str,
     }
 
 
-def _step_settings(given: argparse.Namespace, *, rows: str, name: str, quick: Mapping[str, int]) -> dict[str, Any]:
+def _step_settings(given: argparse.Namespace, *, rows: str, name: str, encoder: Mapping[str, Any]) -> dict[str, Any]:
     """A training step on one micro-batch of about a thousand tokens."""
     length = rows_lib.SETS[name].packed_length
     plan = {
@@ -152,10 +153,10 @@ def _step_settings(given: argparse.Namespace, *, rows: str, name: str, quick: Ma
         "micro_rows": 1 if given.quick else max(1, 1024 // length),
     }
     return {
-        "encoder": {"name": given.preset, "scan_layers": True, **quick},
+        "encoder": dict(encoder),
         "training": True,
         "embeddings": "active",
-        "active": min(rows_lib.SETS[name].active, quick.get("vocab_size", 250002)),
+        "active": rows_lib.SETS[name].active,
         "rows": rows,
         "plans": {"packed": {**plan, "length": length}},
     }

@@ -15,7 +15,7 @@ import os
 import pathlib
 import socket
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import common
@@ -50,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
             {"join": {"coordinator": f"127.0.0.1:{port}", "count": PROCESSES, "index": index}}
             for index in range(PROCESSES)
         ]
-        actions = {}
-        for name, members in groups.items():
-            actions[name] = _start(members, settings=settings, stack=stack)
-            print(f"  first call of {name}: {actions[name]()['seconds']:.1f} s", flush=True)
+        started = {name: _start(members, settings=settings, stack=stack) for name, members in groups.items()}
+        print(f"compiling for {', '.join(started)}", flush=True)
+        common.call_all(started, "step", workload="step")
+        actions = {name: functools.partial(group.call, "step", workload="step") for name, group in started.items()}
         samples = common.interleave(actions, repeats=given.repeats, say=functools.partial(print, flush=True))
     summaries = {name: common.summary(taken, counts=("tokens",)) for name, taken in samples.items()}
     common.show(summaries, title="devices", columns=("seconds", "tokens_per_s", "peak_mib"))
@@ -83,28 +83,39 @@ def _settings(given, *, encoder: Mapping[str, Any], rows: str) -> dict[str, Any]
     }
 
 
-def _start(
-    members: Sequence[Mapping[str, Any]], *, settings: Mapping[str, Any], stack: contextlib.ExitStack
-) -> Callable[[], common.Sample]:
-    """One program of one or more processes, as an action that takes a sample: the slowest process's time."""
-    sides = []
-    for member in members:
-        flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={member.get('devices', 1)}"
-        own = {**settings, "join": member.get("join")}
-        side = common.Side("benchmarks.jax_side:JaxSide", settings=own, environ=common.environment(XLA_FLAGS=flags))
-        sides.append(stack.enter_context(side))
+class _Group:
+    """One program of one or more processes, called like a `common.Side`."""
 
-    def take() -> common.Sample:
-        for side in sides:
-            side.send("step", workload="step")
-        samples = [side.receive() for side in sides]
+    def __init__(self, sides: Sequence[common.Side]):
+        self._sides = sides
+
+    def send(self, method: str, **arguments: Any) -> None:
+        for side in self._sides:
+            side.send(method, **arguments)
+
+    def receive(self) -> common.Sample:
+        """The slowest process's seconds, and the memory of all."""
+        samples = [side.receive() for side in self._sides]
         return {
             **samples[0],
             "seconds": max(sample["seconds"] for sample in samples),
             "peak_mib": sum(sample["peak_mib"] for sample in samples),
         }
 
-    return take
+    def call(self, method: str, **arguments: Any) -> common.Sample:
+        self.send(method, **arguments)
+        return self.receive()
+
+
+def _start(members: Sequence[Mapping[str, Any]], *, settings: Mapping[str, Any], stack: contextlib.ExitStack) -> _Group:
+    """A group with a process for each member."""
+    sides = []
+    for member in members:
+        flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={member.get('devices', 1)}"
+        own = {**settings, "join": member.get("join")}
+        side = common.Side("benchmarks.jax_side:JaxSide", settings=own, environ=common.environment(XLA_FLAGS=flags))
+        sides.append(stack.enter_context(side))
+    return _Group(sides)
 
 
 def _free_port() -> int:

@@ -23,9 +23,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks import common
+from benchmarks import common, models
 from benchmarks import rows as rows_lib
-from benchmarks.models import QUICK
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.models import preset
 
@@ -144,8 +143,13 @@ def compare(given: argparse.Namespace, *, name: str, training: bool, embeddings:
 
 def _run(given: argparse.Namespace, *, training: bool, embeddings: Sequence[str]) -> _Run:
     found = rows_lib.SETS[given.lengths]
-    encoder = {"name": given.preset, "dtype": "float32" if given.device == "cpu" else "bfloat16", "remat": given.remat}
-    encoder |= {"scan_layers": given.layers == "scan", **(QUICK if given.quick else {})}
+    encoder = models.encoder(
+        given.preset,
+        quick=given.quick,
+        dtype="float32" if given.device == "cpu" else "bfloat16",
+        remat=given.remat,
+        scan_layers=given.layers == "scan",
+    )
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         print(f"reading rows of {found.task} {'from ' + given.data if given.data else '(made up)'}", flush=True)
         vocab_size = preset(**encoder).vocab_size
@@ -160,7 +164,8 @@ def _run(given: argparse.Namespace, *, training: bool, embeddings: Sequence[str]
             side: stack.enter_context(common.Side(FACTORIES[side.partition("_")[0]], settings=own, environ=environ))
             for side, own in settings.items()
         }
-        described = {side: _described(side, process) for side, process in running.items()}
+        print(f"starting {', '.join(running)}", flush=True)
+        described = common.call_all(running, "describe")
         peaks = measure_peaks(running, given=given)
         workloads = {
             f"{side}_{workload}": functools.partial(process.call, "step", workload=workload)
@@ -197,11 +202,6 @@ def _settings(
 
 def _hf_installed() -> bool:
     return common.installed("torch") and common.installed("transformers")
-
-
-def _described(side: str, process: common.Side) -> Mapping[str, Any]:
-    print(f"starting {side}", flush=True)
-    return {key: value for key, value in process.call("describe").items() if key != "peak_mib"}
 
 
 def _dtype(key: str, given: argparse.Namespace) -> str:

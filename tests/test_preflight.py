@@ -246,10 +246,11 @@ def test_a_refusal_tells_what_was_needed(said, temporaries):
 
 
 RESHARDED = """
-    from xtreme_stilts.preflight import chips, programs
+    from xtreme_stilts.preflight import chips
     topology = chips.parse("cpu:8")
-    chips.prepare([topology])
+    chips.prepare([topology])  # before JAX starts
     import jax, numpy as np
+    from xtreme_stilts.preflight import programs
     from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
     mesh = Mesh(np.array(chips.devices(topology)).reshape(2, 2, 2), ("a", "b", "c"))
     x = jax.ShapeDtypeStruct((16, 16, 16), "float32", sharding=NamedSharding(mesh, P("a", "b", None)))

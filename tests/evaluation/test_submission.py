@@ -1,6 +1,5 @@
 """Submission folders: scores against hand-made cases and counts made here, every bad input, and a study's folder."""
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -449,16 +448,13 @@ def study(tmp_path):
     made.add("tydiqa", "fi", rows(("Åbo", ["Åbo", "Turku"]), ("x", ["y"])))
     made.add("tatoeba", "fi", rows(("2", "0"), ("1", "1"), ("2", "2")))
     made.cache("tatoeba.fi_en", [{"id": str(i), "inputs": [text]} for i, text in enumerate(["b", "c", "a"])])
-    mined = [{"source": "de-1", "target": "en-7", "margin": 1.2, "threshold": 1.0}]
-    made.add("bucc2018", "de", mined, examples=3)
-    made.cache(
-        "bucc2018.de",
-        [
-            {"id": "de-1", "targets": ["en-7", "en-8"]},
-            {"id": "de-2", "targets": []},
-            {"id": "de-3", "targets": ["en-9"]},
-        ],
-    )
+    lines = [
+        {"source": "de-1", "target": "en-7", "mined": True, "gold": True, "margin": 1.2, "threshold": 1.0},
+        {"source": "de-2", "target": "en-5", "mined": True, "gold": False, "margin": 1.1, "threshold": 1.0},
+        {"source": "de-1", "target": "en-8", "mined": False, "gold": True},
+        {"source": "de-3", "target": "en-9", "mined": False, "gold": True},
+    ]
+    made.add("bucc2018", "de", lines, examples=3)
     made.add("anli", "en", rows(("a", "b")))
     made.add("xnli", "sw", rows(("entailment", "neutral"), ("entailment", "entailment")), row="mnli", seed=3)
     return made
@@ -488,11 +484,11 @@ def test_a_study_becomes_a_submission(tmp_path, study):
     # English sentences sorted are a (row 2), b (row 0), c (row 1).
     assert texts["labels/tatoeba/test-fi.tsv"] == "2\n0\n1\n"
     assert texts["predictions/tatoeba/test-fi.tsv"] == "2\n2\n1\n"
-    assert texts["predictions/bucc2018/test-de.tsv"] == "de-1\ten-7\n"
+    assert texts["predictions/bucc2018/test-de.tsv"] == "de-1\ten-7\nde-2\ten-5\n"
     assert texts["labels/bucc2018/test-de.tsv"] == "de-1\ten-7\nde-1\ten-8\nde-3\ten-9\n"
     found = submission.score(predictions.folder, labels_dir=labels.folder)
     assert {task: round(average.value, 6) for task, average in found.tasks.items()} == {
-        "xnli": 50, "panx": 0, "tydiqa": 50, "bucc2018": 50, "tatoeba": 66.666667,
+        "xnli": 50, "panx": 0, "tydiqa": 50, "bucc2018": 40, "tatoeba": 66.666667,
     }  # fmt: skip
 
 
@@ -505,27 +501,20 @@ def test_another_row_and_seed(tmp_path, study):
 def test_without_its_cache_what_cannot_be_written_is_named(tmp_path, study):
     shutil.rmtree(study.folder / "cache")
     predictions, labels = write_both(study, tmp_path)
-    assert "bucc2018" not in labels.languages
-    assert any("bucc2018 de: its 3 gold pairs are not in the study's cache" in note for note in labels.notes)
     assert any("tatoeba fi: the English sentences are not" in note for note in predictions.notes)
     assert (labels.folder / "tatoeba/test-fi.tsv").read_text() == "0\n1\n2\n"
 
 
-def test_the_cache_may_be_elsewhere_and_only_evaluated_examples_count(tmp_path, study):
+def test_the_cache_may_be_elsewhere(tmp_path, study):
     (study.folder / "cache").rename(tmp_path / "elsewhere")
-    config = {"cache_dir": str(tmp_path / "elsewhere"), "evaluation": {"max_examples": 2}}
-    (study.folder / "config.json").write_text(json.dumps(config))
-    study.rows = [dataclasses.replace(each, examples=2) for each in study.rows if each.target == "bucc2018"]
-    results.write(study.folder / "results.csv", study.rows)
+    (study.folder / "config.json").write_text(json.dumps({"cache_dir": str(tmp_path / "elsewhere")}))
     _, labels = write_both(study, tmp_path)
-    assert (labels.folder / "bucc2018/test-de.tsv").read_text() == "de-1\ten-7\nde-1\ten-8\n"
+    assert (labels.folder / "tatoeba/test-fi.tsv").read_text() == "2\n0\n1\n"
 
 
 def test_caches_of_other_data_are_passed_over(tmp_path, study):
-    study.cache("bucc2018.de", [{"id": "de-1", "targets": ["en-1"]}], key="0" * 16)
     study.cache("tatoeba.fi_en", [{"id": "0", "inputs": ["z"]}, {"id": "1", "inputs": ["y"]}], key="0" * 16)
     _, labels = write_both(study, tmp_path)
-    assert (labels.folder / "bucc2018/test-de.tsv").read_text() == "de-1\ten-7\nde-1\ten-8\nde-3\ten-9\n"
     assert (labels.folder / "tatoeba/test-fi.tsv").read_text() == "2\n0\n1\n"
 
 

@@ -164,8 +164,13 @@ def test_mining_applies_the_threshold_of_validation_to_every_layer(tree, tmp_pat
         assert on_validation == pytest.approx(threshold.f1)
         if pooled == USUAL:
             lines = [json.loads(line) for line in (folder / "sw.jsonl").read_text().splitlines()]
-            assert [(line["source"], line["target"]) for line in lines] == pairs
-            assert {line["threshold"] for line in lines} == {threshold.value}
+            mined = [line for line in lines if line["mined"]]
+            assert [(line["source"], line["target"]) for line in mined] == pairs
+            assert {line["threshold"] for line in mined} == {threshold.value}
+            # Every gold pair has a line, so the score can be computed from the file alone.
+            right, gold = sum(line["gold"] for line in mined), sum(line["gold"] for line in lines)
+            assert f1 == pytest.approx(200 * right / (len(mined) + gold))
+            assert right < gold
             assert scores_of(found, "f1", language="sw") == {USUAL: pytest.approx(f1)}
 
 
@@ -191,9 +196,8 @@ def test_one_layer_is_chosen_by_the_mean_over_languages_of_validation(tree, tmp_
         assert list(scores_of(found, "f1", language=code, split="validation")) == [best]
         on_test = scores_of(found, "f1_by_layer", language=code)
         assert max(on_test, key=on_test.get).layer == 3
-        assert len((folder / f"{code}.jsonl").read_text().splitlines()) == len(
-            expected_mining(tree, encoder, code, best)[2]
-        )
+        lines = [json.loads(line) for line in (folder / f"{code}.jsonl").read_text().splitlines()]
+        assert sum(line["mined"] for line in lines) == len(expected_mining(tree, encoder, code, best)[2])
     # Four passes a language, two splits of two sides, and none for the choice.
     assert len(encoder.asked) == len(set(encoder.asked)) == 8
     tree.evaluation.layer_choice = "fixed"  # the thresholds are known

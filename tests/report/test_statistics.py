@@ -14,8 +14,9 @@ from scipy import stats
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.evaluation import metrics
 from xtreme_stilts.report import results, statistics, table
+from xtreme_stilts.report.outcomes import MEAN, Outcomes, outcomes
 from xtreme_stilts.report.results import Result
-from xtreme_stilts.report.statistics import outcomes, paired_bootstrap, paired_randomisation, significance
+from xtreme_stilts.report.statistics import paired_bootstrap, paired_randomisation, significance
 
 # --------------------------------------------------------------------------------------------------
 # Seeds, effect sizes, power
@@ -99,106 +100,15 @@ def test_what_was_not_tested_does_not_count(correct):
 
 
 # --------------------------------------------------------------------------------------------------
-# Outcomes give the metrics' own scores, for any weights
-
-LABELS = ["entailment", "neutral", "contradiction"]
-WORDS = ["the", "cat", "sat", "on", "a", "Mat", "der", "die", "猫", "."]
-
-
-def text(random: np.random.Generator) -> str:
-    return " ".join(random.choice(WORDS, random.integers(1, 5)))
-
-
-def tags(random: np.random.Generator) -> list[str]:
-    return random.choice(["B-PER", "I-PER", "B-LOC", "I-LOC", "O", "S"], 6).tolist()
-
-
-CASES = {
-    "accuracy": (lambda random: str(random.choice(LABELS)),) * 2,
-    "retrieval_accuracy": (lambda random: int(random.integers(3)),) * 2,
-    "accuracy_f1": (lambda random: str(random.integers(2)),) * 2,
-    "matthews": (lambda random: str(random.integers(3)),) * 2,
-    "pearson_spearman": (lambda random: float(random.integers(6)) / 2,) * 2,
-    "chunk_f1": (tags,) * 2,
-    "token_accuracy": (tags,) * 2,
-    "squad_v1": (text, lambda random: [text(random), text(random)]),
-    "squad_v2": (text, lambda random: [text(random)] * int(random.integers(2))),
-    "mlqa": (text, lambda random: [text(random)]),
-}
-
-
-def own_value(metric: str, predictions: list, targets: list) -> float:
-    return metrics.primary_value(metric, metrics.metric(metric)(predictions, targets, language="de"))
-
-
-@pytest.mark.parametrize("metric", CASES)
-def test_resampled_scores_are_the_metrics_own_on_the_repeated_examples(metric):
-    random = np.random.default_rng(7)
-    predict, gold = CASES[metric]
-    targets = [gold(random) for _ in range(40)]
-    models = [
-        [target if predict is gold and random.random() < share else predict(random) for target in targets]
-        for share in (0.2, 0.6, 0.6)
-    ]
-    found = outcomes(metric, models, targets, language="de")
-    assert found.scores() == pytest.approx([own_value(metric, model, targets) for model in models])
-    weights = random.multinomial(40, np.full(40, 1 / 40), size=3)
-    scores = found.score(found.values, weights.astype(float))
-    for number, repeats in enumerate(weights):
-        rows = np.repeat(np.arange(40), repeats)
-        expected = [own_value(metric, [model[i] for i in rows], [targets[i] for i in rows]) for model in models]
-        assert scores[number] == pytest.approx(expected)
-
-
-def test_every_metric_has_outcomes():
-    assert {*CASES, "mining_f1"} == set(metrics.METRICS)
-
-
-@pytest.mark.parametrize(
-    ("metric", "predictions", "targets", "expected"),
-    [
-        ("chunk_f1", [["O", "O"]], [["O", "O"]], 0.0),
-        ("matthews", ["1", "1"], ["0", "1"], 0.0),
-        ("pearson_spearman", [1.0, 1.0], [0.0, 1.0], 0.0),
-        ("accuracy_f1", ["0", "0"], ["0", "0"], 50.0),
-    ],
-)
-def test_collapsed_models_score_as_the_metric_says(metric, predictions, targets, expected):
-    assert outcomes(metric, [predictions], targets).scores().tolist() == [expected]
-    assert own_value(metric, predictions, targets) == expected
-
-
-def test_outcomes_of_mining_by_source_sentence():
-    gold = {("s1", "t1"), ("s2", "t2"), ("s3", "t3")}
-    first, second = {("s1", "t1"), ("s2", "t9"), ("s8", "t8")}, {("s1", "t1"), ("s3", "t3")}
-    found = statistics.mining_outcomes([statistics.mining_counts(each, gold) for each in (first, second)])
-    assert found.scores() == pytest.approx([metrics.mining_f1(each, gold)["f1"] for each in (first, second)])
-    assert found.values[0].tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]  # s1 s2 s3 s8
-
-
-def test_outcomes_refuse_what_the_metrics_refuse():
-    with pytest.raises(UserError, match="one per target"):
-        outcomes("accuracy", [["a"]], ["a", "b"])
-    with pytest.raises(UserError, match="2 tags for 1 words"):
-        outcomes("chunk_f1", [[["O", "O"]]], [["O"]])
-    with pytest.raises(UserError, match="aligned examples"):
-        outcomes("mining_f1", [["a"]], ["a"])
-    with pytest.raises(UserError, match="did you mean 'accuracy'"):
-        outcomes("acuracy", [["a"]], ["a"])
-    with pytest.raises(UserError, match="no model"):
-        outcomes("accuracy", [], ["a"])
-
-
-# --------------------------------------------------------------------------------------------------
 # Two rows
 
 
-def right(pattern: np.ndarray) -> statistics.Outcomes:
+def right(pattern: np.ndarray) -> Outcomes:
     """Of models that are right (1) or wrong (0): [models, examples]."""
     return outcomes("accuracy", [["y" if hit else "n" for hit in model] for model in pattern], ["y"] * pattern.shape[1])
 
 
-def discordant(only_first: int, only_second: int, *, both: int) -> statistics.Outcomes:
+def discordant(only_first: int, only_second: int, *, both: int) -> Outcomes:
     first = [1] * only_first + [0] * only_second + [1] * both
     second = [0] * only_first + [1] * only_second + [1] * both
     return right(np.array([first, second]))
@@ -281,13 +191,13 @@ def test_the_mean_over_test_sets_adds_their_variances():
     assert found.difference == pytest.approx((20 + 5 / 4) / 2) and found.examples == 500
 
 
-def simulated(random: np.random.Generator, *, seeds: int, gain: float, examples: int = 300) -> statistics.Outcomes:
+def simulated(random: np.random.Generator, *, seeds: int, gain: float, examples: int = 300) -> Outcomes:
     """Two rows with their own seeds: examples differ in difficulty, models in strength; the first is better by `gain`
     (logits)."""
     difficulty = random.normal(0, 1.5, examples)
     strength = random.normal(1, 0.25, (2 * seeds, 1)) + np.repeat([gain, 0], seeds)[:, None]
     hits = random.random((2 * seeds, examples)) < 1 / (1 + np.exp(difficulty - strength))
-    return statistics.Outcomes(values=100.0 * hits[..., None], score=statistics._MEAN)
+    return Outcomes(values=100.0 * hits[..., None], score=MEAN)
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
@@ -309,7 +219,7 @@ def test_two_models_of_one_strength_are_told_apart_in_one_case_of_twenty(test):
     for _ in range(300):
         difficulty = random.normal(0, 1.5, 300)
         hits = random.random((2, 300)) < 1 / (1 + np.exp(difficulty - 1))
-        pair = statistics.Outcomes(values=100.0 * hits[..., None], score=statistics._MEAN)
+        pair = Outcomes(values=100.0 * hits[..., None], score=MEAN)
         arguments = {"first": [0], "second": [1], "resamples": 300}
         p = paired_bootstrap(pair, **arguments).p if test == "bootstrap" else paired_randomisation(pair, **arguments)
         found += p < 0.05
@@ -329,7 +239,7 @@ def test_the_interval_holds_the_true_difference_in_nineteen_cases_of_twenty():
     random, held = np.random.default_rng(3), 0
     for _ in range(200):
         hits = random.random((2, 400)) < [[0.8], [0.7]]
-        pair = statistics.Outcomes(values=100.0 * hits[..., None], score=statistics._MEAN)
+        pair = Outcomes(values=100.0 * hits[..., None], score=MEAN)
         found = paired_bootstrap(pair, first=[0], second=[1], resamples=300)
         held += found.low <= 10 <= found.high
     assert stats.binomtest(held, 200, 0.95).pvalue > 0.001
@@ -339,6 +249,13 @@ def test_rows_need_the_same_number_of_seeds():
     for first, second in (([0], [0, 1]), ([], [])):
         with pytest.raises(UserError, match="one for each seed"):
             paired_bootstrap(discordant(1, 1, both=3), first=first, second=second)
+
+
+LABELS = ["entailment", "neutral"]
+
+
+def tags(random: np.random.Generator) -> list[str]:
+    return random.choice(["B-PER", "I-PER", "B-LOC", "I-LOC", "O"], 6).tolist()
 
 
 # --------------------------------------------------------------------------------------------------

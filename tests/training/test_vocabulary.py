@@ -34,7 +34,7 @@ def large(model):
 
 @pytest.fixture
 def vocabulary(monkeypatch):
-    monkeypatch.setattr(vocabulary_lib, "MULTIPLE", 8)
+    monkeypatch.setattr(vocabulary_lib, "SMALLEST", 8)
     tokens = np.concatenate([make_batch(i)["tokens"].ravel() for i in range(STEPS)])
     cache = types.SimpleNamespace(columns={"tokens": tokens}, vocabulary=types.SimpleNamespace(pad_id=1))
     return ActiveVocabulary.of([cache], vocab_rows=WORDS)
@@ -62,7 +62,7 @@ def _fit(model, mesh, folder, *, params, vocabulary=None, stream=None):
 
 def test_the_rows_in_use(vocabulary):
     assert 1 in vocabulary.ids and 150 not in vocabulary.ids
-    assert vocabulary.rows % 8 == 0 and 0 <= vocabulary.rows - len(vocabulary.ids) < 8
+    assert vocabulary.rows == 64 and 32 < len(vocabulary.ids) <= 64
     assert (vocabulary.lookup[vocabulary.ids] == np.arange(len(vocabulary.ids))).all()
     assert vocabulary.lookup[150] == vocabulary.rows  # outside the table: NaN, never another word
 

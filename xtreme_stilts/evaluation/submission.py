@@ -447,7 +447,8 @@ class _Pairs(_Format):
         return Examples(predicted, gold)
 
     def text(self, lines: Sequence[Mapping[str, Any]], column: str) -> str:
-        return "".join(f"{line['source']}\t{line['target']}\n" for line in lines)
+        wanted = {"prediction": "mined", "target": "gold"}[column]
+        return "".join(f"{line['source']}\t{line['target']}\n" for line in lines if line[wanted])
 
 
 def _line_of_pair(path: pathlib.Path, pair: retrieval.Pair) -> int:
@@ -591,10 +592,7 @@ def write(
 def write_labels(
     study_dir: str | os.PathLike, *, row: str, seed: int, out_dir: str | os.PathLike, suite: str = "xtreme"
 ) -> Written:
-    """Writes the labels that fit what `write` writes; arguments and errors as there.
-
-    BUCC's gold pairs are read from the study's cache, and left out with a note if it is gone.
-    """
+    """Writes the labels that fit what `write` writes; arguments and errors as there."""
     return _write("target", study_dir, row=row, seed=seed, out_dir=out_dir, suite=suite)
 
 
@@ -627,15 +625,12 @@ def _write(
         lines = _predictions(each, layout)
         if isinstance(layout, _Rows):
             lines = _in_order_of_english(lines, each, study, notes)
-        if isinstance(layout, _Pairs) and column == "target":
-            lines = _gold_lines(each, study, notes)
-        if lines is not None:
-            try:
-                text = layout.text(lines, column)
-            except UserError as error:
-                raise UserError(f"{each.path}: {error}") from None
-            write_text(folder / each.task / f"test-{each.language}.{layout.suffix}", text)
-            languages[each.task] = (*languages.get(each.task, ()), each.language)
+        try:
+            text = layout.text(lines, column)
+        except UserError as error:
+            raise UserError(f"{each.path}: {error}") from None
+        write_text(folder / each.task / f"test-{each.language}.{layout.suffix}", text)
+        languages[each.task] = (*languages.get(each.task, ()), each.language)
     return Written(folder, languages, tuple(notes))
 
 
@@ -682,7 +677,7 @@ def _scores_of(path: pathlib.Path, *, row: str, seed: int) -> list:
 
 def _predictions(each: _Evaluation, layout: _Format) -> list[Mapping[str, Any]]:
     """The lines that zero_shot.py wrote, all fields there."""
-    needed = ("source", "target") if isinstance(layout, _Pairs) else ("id", "prediction", "target")
+    needed = ("source", "target", "mined", "gold") if isinstance(layout, _Pairs) else ("id", "prediction", "target")
     records = list(formats.jsonl(each.path))
     for record in records:
         for name in needed:
@@ -716,15 +711,6 @@ def _in_order_of_english(
         "lines keep the study's order, which is not XTREME's"
     )
     return list(lines)
-
-
-def _gold_lines(each: _Evaluation, study: pathlib.Path, notes: list[str]) -> list[dict[str, str]] | None:
-    for examples in _cached(study, f"{each.family}.{each.language}"):
-        pairs = retrieval.gold_pairs(examples)
-        if len(pairs) == each.examples:
-            return [pair._asdict() for pair in pairs]
-    notes.append(f"{each.task} {each.language}: its {each.examples} gold pairs are not in the study's cache; no labels")
-    return None
 
 
 def _cached(study: pathlib.Path, task: str) -> Iterable[list[Mapping[str, Any]]]:

@@ -322,10 +322,7 @@ class _Sentences:
             pairs = mined.at_least(threshold)
             scores[each] = metrics.metric(self.family.metric)(pairs, gold)
             if each == self.reported:
-                lines = [
-                    {"source": pair.source, "target": pair.target, "margin": float(margin), "threshold": threshold}
-                    for pair, margin in zip(pairs, mined.scores[: len(pairs)], strict=True)
-                ]
+                lines = _pair_lines(pairs, mined.scores, gold=gold, threshold=threshold)
         validation = {each: {"f1": threshold.f1} for each, threshold in fitted.thresholds.items()}
         on_validation = self._scores(validation, language=language, split="validation", examples=fitted.examples)
         return _Evaluated(lines=lines, scores=[*self._test_scores(language, sides, scores), *on_validation])
@@ -411,6 +408,23 @@ class _Sentences:
             reported = {"scores": {**found, **named}, "chance": level} if pooled == self.reported else {"scores": named}
             entries.append(LanguageScores(**reported, **shared, layer=pooled.layer, pooling=pooled.pooling))
         return entries
+
+
+def _pair_lines(pairs: Sequence[Pair], margins: np.ndarray, *, gold: Sequence[Pair], threshold: float) -> list[dict]:
+    """A line for each mined pair, best first, then one for each gold pair that was not mined."""
+    wanted, found = {tuple(pair) for pair in gold}, {tuple(pair) for pair in pairs}
+    lines = [
+        {
+            **pair._asdict(),
+            "mined": True,
+            "gold": tuple(pair) in wanted,
+            "margin": float(margin),
+            "threshold": threshold,
+        }
+        for pair, margin in zip(pairs, margins, strict=False)  # margins go on with what the threshold left out
+    ]
+    missed = [{**pair._asdict(), "mined": False, "gold": True} for pair in gold if tuple(pair) not in found]
+    return lines + missed
 
 
 def fixed_pooled(setting: Setting) -> Pooled:

@@ -104,14 +104,15 @@ def _run(study: StudyConfig, values: flags.FlagValues) -> list:
     cache_dir = pathlib.Path(study.cache_dir or pathlib.Path(workdir) / "cache")
     width = None if sys.stdout.isatty() else WIDTH
     console = rich.console.Console(highlight=False, emoji=False, width=width)
-    progress = rich.console.Console(stderr=True, highlight=False, emoji=False)
+    errors = rich.console.Console(stderr=True, highlight=False, emoji=False)
     reports = []
     for topology in topologies:
         found = chips.devices(topology)
         work = lay_out(study, devices=found, workdir=epath.Path(workdir), cache_dir=cache_dir)
-        with progress.status("") as status:
-            note = _Notes(progress, status)
-            report = check(work, topology=topology, devices=found, mfu=values.mfu, tokens=values.tokens, note=note)
+        with errors.status("") as status:
+            progress = _Progress(errors, status)
+            asked = {"topology": topology, "mfu": values.mfu, "tokens": values.tokens}
+            report = check(work, devices=found, progress=progress, **asked)
         print_report(report, console=console)
         reports.append(report)
     if values.json:
@@ -119,17 +120,17 @@ def _run(study: StudyConfig, values: flags.FlagValues) -> list:
     return reports
 
 
-class _Notes:
-    """Progress: a changing line where people look on, and a line for each compilation."""
+class _Progress:
+    """A changing line where people look on, and a line for what is done."""
 
     def __init__(self, console: rich.console.Console, status):
         self.console, self.status = console, status
 
-    def __call__(self, text: str) -> None:
-        if text.endswith(" s"):
-            self.console.print(text, markup=False, soft_wrap=True)
-        else:
-            self.status.update(text)
+    def now(self, text: str) -> None:
+        self.status.update(text)
+
+    def done(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 from jax.sharding import Mesh
@@ -21,7 +20,7 @@ from xtreme_stilts.graph import Phase
 from xtreme_stilts.preflight import flops
 from xtreme_stilts.preflight.advice import Advice, Fields, advise
 from xtreme_stilts.preflight.amounts import Amount, Amounts, total
-from xtreme_stilts.preflight.chips import Topology
+from xtreme_stilts.preflight.chips import GIB, Topology
 from xtreme_stilts.preflight.programs import Compiled, Program, compile_program, parameters
 from xtreme_stilts.preflight.work import (
     EVALUATION_FIELDS,
@@ -103,6 +102,16 @@ class Report:
         return Cost(*(sum(part) for part in zip(*costs, strict=True)))
 
 
+class Progress(Protocol):
+    """Who is told how far it is."""
+
+    def now(self, text: str) -> None:
+        """What is being done; may take minutes."""
+
+    def done(self, text: str) -> None:
+        """What is done."""
+
+
 class Needed(NamedTuple):
     """A program of the study."""
 
@@ -110,22 +119,20 @@ class Needed(NamedTuple):
     used_by: list[str]
 
 
-def check(
-    work: Work, *, topology: Topology, devices: list, mfu: float, tokens: int, note: Callable[[str], None]
-) -> Report:
+def check(work: Work, *, topology: Topology, devices: list, mfu: float, tokens: int, progress: Progress) -> Report:
     """Compiles each distinct program of a study once.
 
     Args:
         mfu: share of the peak that is assumed to be reached.
         tokens: of each training phase whose data are not here; 0 = unknown.
-        note: told of each compilation.
+        progress: told of each compilation.
     """
     setting = work.setting
     amounts = Amounts(setting, has_tokenizer=work.has_tokenizer, tokens=tokens)
     needed: dict[Program, Needed] = {}
     phases = []
     for phase in work.plan.phases:
-        note(f"{phase.kind} {phase.path}: amounts")
+        progress.now(f"{topology}: how many tokens {phase.path} has")
         found = _phase(phase, work=work, amounts=amounts, topology=topology, mfu=mfu)
         phases.append(found)
         for program in found.programs:
@@ -136,22 +143,24 @@ def check(
         topology=topology,
         mfu=mfu,
         exact=topology.chip.platform != "gpu",
-        programs=_compile_all(needed, work=work, topology=topology, devices=devices, note=note),
+        programs=_compile_all(needed, work=work, topology=topology, devices=devices, progress=progress),
         phases=tuple(phases),
     )
 
 
 def _compile_all(
-    needed: dict[Program, Needed], *, work: Work, topology: Topology, devices: list, note: Callable[[str], None]
+    needed: dict[Program, Needed], *, work: Work, topology: Topology, devices: list, progress: Progress
 ) -> tuple[ProgramReport, ...]:
     limit, mesh = topology.chip.memory, work.setting.mesh
     title = f"{topology}"
 
     def compile_on(program: Program, mesh: Mesh) -> Compiled:
+        named = f"{title} {program}, remat {program.model.config.remat}, fsdp {mesh.shape['fsdp']}"
+        progress.now(f"{named}: compiling")
         compiled = compile_program(program, mesh=mesh, limit=limit)
         jax.clear_caches()  # traced programs of large models would pile up
-        fit = "fits" if compiled.fits else "does not fit"
-        note(f"{title} {program}, remat {program.model.config.remat}: {fit}, {compiled.seconds:.0f} s")
+        needs = f"{compiled.memory.total / GIB:.2f} GiB, {'fits' if compiled.fits else 'does not fit'}"
+        progress.done(f"{named}: {needs}, {compiled.seconds:.0f} s")
         return compiled
 
     reports = []

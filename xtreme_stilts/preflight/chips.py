@@ -163,6 +163,7 @@ def prepare(topologies: Iterable[Topology]) -> None:
     backend shows as many devices as the largest topology without a TPU compiler has."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["TPU_SKIP_MDS_QUERY"] = "1"  # no Cloud metadata server is asked
+    os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "1"  # its lock guards a TPU, and none is used
     os.environ["TPU_STDERR_LOG_LEVEL"] = os.environ["TPU_MIN_LOG_LEVEL"] = "1"  # warnings, which are counted
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "1"
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")

@@ -24,8 +24,9 @@ from xtreme_stilts.training.optimizer import Schedule
 
 Tree = Any
 
-# The compact table's rows are rounded up to it, so that phases with similar data share one compiled step.
-MULTIPLE = 4096
+# Rows of the smallest compact table; others have twice as many, or four times, ..., so that phases with similar data
+# share one compiled step.
+SMALLEST = 4096
 
 
 class Tokens(Protocol):
@@ -60,8 +61,8 @@ class ActiveVocabulary:
 
     @property
     def rows(self) -> int:
-        """Rows of the compact table: those in use, rounded up to MULTIPLE with rows nobody looks up."""
-        return min(-(-len(self.ids) // MULTIPLE) * MULTIPLE, self.vocab_rows)
+        """Rows of the compact table: those in use, rounded up to a power of two with rows nobody looks up."""
+        return min(max(SMALLEST, 1 << (len(self.ids) - 1).bit_length()), self.vocab_rows)
 
     @functools.cached_property
     def lookup(self) -> np.ndarray:
