@@ -29,7 +29,7 @@ from xtreme_stilts.models import Head, Model, preset
 from xtreme_stilts.preflight import chips, flops, programs
 from xtreme_stilts.preflight.advice import Fields, advise
 from xtreme_stilts.preflight.amounts import UNKNOWN, Amount, Amounts, total
-from xtreme_stilts.preflight.work import lay_out
+from xtreme_stilts.preflight.work import lay_out, recipe_fields, training_programs
 from xtreme_stilts.training.optimizer import AdamW
 from xtreme_stilts.training.sharding import make_mesh
 
@@ -45,6 +45,7 @@ def get_config(arg=None):
     config = config_lib.default()
     config.name = "small"
     config.model.preset, config.model.dropout, config.model.dtype = "mini", 0.0, "bfloat16"
+    config.model.layers = 1
     config.targets = ("mini_xnli",)
     recipe = config.recipes.target
     recipe.steps, recipe.rows, recipe.length = 10, 8, 128
@@ -60,12 +61,21 @@ def config_file(tmp_path_factory):
     return path
 
 
-def run(*arguments, cwd):
-    """The command, as a user gives it."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("JAX_PLATFORMS", "XLA_FLAGS")}
+def python(code, *arguments, cwd=None):
+    """A program in a process of its own, in which JAX is as a user finds it."""
+    # JAX leaves traces of itself, such as TPU_LIBRARY_PATH.
+    ours = ("JAX_", "XLA_", "TPU_", "TF_CPP_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment["PYTHONPATH"] = str(ROOT)
-    command = [sys.executable, "-m", "xtreme_stilts.preflight", *map(str, arguments)]
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=170)
+
+
+COMMAND = """
+    import sys
+    from xtreme_stilts.preflight.__main__ import main
+    sys.exit(main(sys.argv))
+"""
 
 
 # --------------------------------------------------------------------------------------------------
@@ -236,13 +246,34 @@ def test_memory_is_what_the_compiler_reports():
 @pytest.mark.parametrize(
     ("said", "temporaries"),
     [
-        ("RESOURCE_EXHAUSTED: ... the total memory required for HLO temporaries (19.50G) exceeds (15.75G).", 19.5),
+        ("RESOURCE_EXHAUSTED: ... the total memory required for HLO temporaries (19.50G) exceeds (15.75G).", 18.5),
         ("RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 18.00G of 15.75G hbm.", 17.0),
     ],
 )
 def test_a_refusal_tells_what_was_needed(said, temporaries):
     memory = programs.OutOfMemory(said, log="").memory(2**30)
     assert (memory.arguments, memory.temporaries) == (2**30, temporaries * 2**30)
+
+
+TOO_LARGE = """
+    from xtreme_stilts.preflight import chips
+    topology = chips.parse("v5e:1x1")
+    chips.prepare([topology])
+    import jax
+    from xtreme_stilts.preflight import programs
+    device = chips.devices(topology)[0]
+    x = jax.ShapeDtypeStruct((2**31,), "float32", sharding=jax.sharding.SingleDeviceSharding(device))
+    try:
+        programs.compile_lowered(jax.jit(lambda x: x + 1).lower(x))
+    except programs.OutOfMemory as refusal:
+        print(*refusal.memory(2**33))
+"""
+
+
+@needs_tpu_compiler
+def test_the_tpu_compiler_refuses_what_does_not_fit_and_says_how_much_it_was():
+    # 8 GiB go in and 8 come out, of 15.75
+    assert python(TOO_LARGE).stdout.split() == [str(2**33), str(2**33), "0", "0"]
 
 
 RESHARDED = """
@@ -261,13 +292,7 @@ RESHARDED = """
 
 
 def test_the_partitioners_warnings_are_counted_once_each():
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(RESHARDED)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
+    done = python(RESHARDED)
     bad, good = done.stdout.splitlines()
     assert bad.count("{devices=[2,2,1,2]<=[8] last_tile_dim_replicate} -> ") == 1 and "f32[8,8,16]" in bad
     assert good == "[]"
@@ -358,6 +383,7 @@ def small_study(tmp_path):
             "languages": ("en",),
         }
     }
+    config.model.width, config.model.layers, config.model.heads, config.model.mlp = 16, 1, 2, 32
     config.targets = ("tiny_cls",)
     recipe = config.recipes.target
     recipe.epochs, recipe.rows, recipe.length = 3.0, 2, 64
@@ -405,6 +431,40 @@ def test_a_sum_is_as_sure_as_its_worst_part():
     assert total([Amount(1, 2, "caches"), UNKNOWN]) == UNKNOWN
 
 
+def test_the_program_that_fits_is_the_one_its_flags_make(small_study, tmp_path):
+    small_study.recipes.target.rows = 64
+    study = config_lib.parse(small_study)
+    study_lib.register(study)
+    places = {"devices": jax.devices(), "workdir": epath.Path(tmp_path), "cache_dir": tmp_path}
+    work = lay_out(study, **places)
+    (phase,) = work.plan.phases
+    (program,) = training_programs(phase, setting=work.setting).values()
+    limit = programs.compile_program(program, mesh=work.setting.mesh, limit=0).memory.total * 3 // 4
+    compiled = []
+
+    def compile_on(program, mesh):
+        compiled.append(program)
+        return programs.compile_program(program, mesh=mesh, limit=limit)
+
+    advice = advise(
+        program,
+        fields=recipe_fields(study, phase),
+        mesh=study.mesh,
+        make_mesh=make_mesh,
+        compile_on=compile_on,
+        limit=limit,
+    )
+    assert advice.compiled.memory.total <= limit
+    for flag in advice.flags:
+        field, _, value = flag.removeprefix("--config.").partition("=")
+        small_study.update_from_flattened_dict({field: int(value)})
+    study = config_lib.parse(small_study)
+    again = lay_out(study, **places)
+    (fitting,) = training_programs(again.plan.phases[0], setting=again.setting).values()
+    assert fitting == compiled[-1] != program
+    assert fitting.shape.rows * fitting.accumulate == 64
+
+
 # --------------------------------------------------------------------------------------------------
 # The command
 
@@ -412,7 +472,9 @@ def test_a_sum_is_as_sure_as_its_worst_part():
 @needs_tpu_compiler
 def test_a_small_study_on_a_tpu_slice(config_file, tmp_path):
     out = tmp_path / "report.json"
-    done = run(f"--config={config_file}", "--topology=v5e:2x2", "--tokens=1000", f"--json={out}", cwd=tmp_path)
+    done = python(
+        COMMAND, f"--config={config_file}", "--topology=v5e:2x2", "--tokens=1000", f"--json={out}", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     (report,) = json.loads(out.read_text())
     train, evaluate = report["programs"]
@@ -430,20 +492,19 @@ def test_a_small_study_on_a_tpu_slice(config_file, tmp_path):
     assert "upper bound" in done.stdout and "train classification 8 x 128" in done.stderr
 
 
-@needs_tpu_compiler
-def test_advice_fits_when_it_is_taken(config_file, tmp_path):
-    out = tmp_path / "report.json"
-    arguments = (f"--config={config_file}", "--config.recipes.target.rows=65536", "--topology=v5e:2x2", f"--json={out}")
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 1, done.stderr
-    (report,) = json.loads(out.read_text())
-    refused = report["programs"][0]
-    assert not refused["fits"] and refused["memory"]["total"] > report["chip"]["memory"]
-    assert "does not fit; it does" in done.stdout
-    again = run(*arguments, *refused["advice"]["flags"], cwd=tmp_path)
-    assert again.returncode == 0, again.stdout
-    fitting = json.loads(out.read_text())[0]["programs"][0]
-    assert fitting["memory"]["total"] == refused["advice"]["memory"] <= report["chip"]["memory"]
+WITHOUT_LIBTPU = """
+    import sys
+    sys.modules["libtpu"] = None  # its import fails
+    from xtreme_stilts.preflight import chips
+    topology = chips.parse("v5e:2x2")
+    chips.prepare([topology])
+    chips.devices(topology)
+"""
+
+
+def test_without_libtpu_it_is_said_how_to_get_it():
+    said = python(WITHOUT_LIBTPU).stderr.splitlines()[-1]
+    assert "UserError: --topology=v5e:2x2 needs the TPU compiler, libtpu; install it with pip install -e" in said
 
 
 @pytest.mark.parametrize(

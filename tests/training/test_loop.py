@@ -13,10 +13,9 @@ from etils import epath
 from tests.training.conftest import Stream, make_batch
 from xtreme_stilts.config import Recipe
 from xtreme_stilts.errors import UserError
-from xtreme_stilts.training import TaskStream, Trainer
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
-from xtreme_stilts.training.loop import pick_task, stack_micro_batches
+from xtreme_stilts.training.loop import TaskStream, Trainer, pick_task, stack_micro_batches
 from xtreme_stilts.training.optimizer import AdamW, Schedule
 from xtreme_stilts.training.sharding import put_batch
 

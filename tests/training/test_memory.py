@@ -9,8 +9,9 @@ from etils import epath
 from tests.training.conftest import ROWS, Stream, make_batch
 from xtreme_stilts.config import Recipe
 from xtreme_stilts.errors import UserError
-from xtreme_stilts.training import TaskStream, Trainer, memory
+from xtreme_stilts.training import memory
 from xtreme_stilts.training import steps as steps_lib
+from xtreme_stilts.training.loop import TaskStream, Trainer
 from xtreme_stilts.training.optimizer import AdamW
 
 

@@ -14,9 +14,9 @@ from tests.training.conftest import Stream, make_batch
 from tests.training.test_loop import best_params
 from xtreme_stilts.config import Recipe
 from xtreme_stilts.models import Model
-from xtreme_stilts.training import TaskStream, Trainer
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training import vocabulary as vocabulary_lib
+from xtreme_stilts.training.loop import TaskStream, Trainer
 from xtreme_stilts.training.optimizer import AdamW, Schedule
 from xtreme_stilts.training.sharding import put_batch
 from xtreme_stilts.training.vocabulary import ActiveVocabulary, Renumbered, decayed

@@ -222,15 +222,14 @@ class OutOfMemory(Exception):
         self.log = log
 
     def memory(self, arguments: int) -> Memory:
-        """What the program would have needed. The compiler tells either the temporaries or the sum."""
-        temporaries = _bytes(r"HLO temporaries \(([\d.]+)([KMGT]?)", str(self))
-        used = _bytes(r"Used ([\d.]+)([KMGT]?) of", str(self))
-        return Memory(arguments, temporaries or max(0, used - arguments), 0, 0)
+        """What the program would have needed, of which `arguments` are known.
 
-
-def _bytes(pattern: str, text: str) -> int:
-    found = re.search(pattern, text)
-    return int(float(found[1]) * _UNITS[found[2]]) if found else 0
+        The compiler calls it "total memory required for HLO temporaries" or "Used ... of", and means arguments and
+        results, too.
+        """
+        found = re.search(r"(?:HLO temporaries \(|Used )([\d.]+)([KMGT]?)", str(self))
+        total = int(float(found[1]) * _UNITS[found[2]]) if found else 0
+        return Memory(arguments, max(0, total - arguments), 0, 0)
 
 
 def compile_lowered(lowered: jax.stages.Lowered) -> Outcome:

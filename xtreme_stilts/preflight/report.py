@@ -38,8 +38,8 @@ def print_report(report: Report, *, console: rich.console.Console) -> None:
     unknown = sum(not amount.known for each in report.phases for amount in (each.trained, each.evaluated))
     lacks = f"; {unknown} amounts are unknown and not in it" if unknown else ""
     say(
-        f"total: {cost.flops / 1e18:.3f} EFLOP, {cost.hours:.2f} h, {cost.hours * topology.size:.2f} chip-hours"
-        f" ({cost.compute_hours:.2f} h of products, {cost.optimizer_hours:.2f} h of AdamW){lacks}"
+        f"total: {cost.flops / 1e18:.4g} EFLOP, {cost.hours:.3g} h, {cost.hours * topology.size:.3g} chip-hours"
+        f" ({cost.compute_hours:.3g} h of products, {cost.optimizer_hours:.3g} h of AdamW){lacks}"
     )
     for line in _assumptions(report):
         say(line)
@@ -102,8 +102,8 @@ def _amounts(each: PhaseReport, *, chips: int) -> tuple[str, ...]:
 
 
 def _trained(amount: Amount, cost: Cost, *, chips: int) -> tuple[str, ...]:
-    petaflop = f"{cost.flops / 1e15:,.1f}" if amount.known else "?"
-    chip_hours = f"{cost.hours * chips:.2f}" if amount.known else "?"
+    petaflop = f"{cost.flops / 1e15:,.4g}" if amount.known else "?"
+    chip_hours = f"{cost.hours * chips:.3g}" if amount.known else "?"
     return (_millions(amount), amount.source, petaflop, _hours(amount, cost), chip_hours)
 
 
@@ -112,14 +112,14 @@ def _millions(amount: Amount) -> str:
 
 
 def _hours(amount: Amount, cost: Cost) -> str:
-    return f"{cost.hours:.3f}" if amount.known else "?"
+    return f"{cost.hours:.3g}" if amount.known else "?"
 
 
 def _assumptions(report: Report) -> list[str]:
     chip, model = report.topology.chip, report.study.model
     lines = [
-        f"assumed: {report.mfu:g} of the peak of {chip.peak / 1e12:,.1f} TFLOP/s in bfloat16 (MFU), "
-        f"{chip.bandwidth / 1e9:,.0f} GB/s ({chip.source}); no time between chips, for data, validation or compiling"
+        f"assumed: {report.mfu:g} of the peak of {chip.peak / 1e12:.4g} TFLOP/s in bfloat16 (MFU), "
+        f"{chip.bandwidth / 1e9:.4g} GB/s ({chip.source}); no time between chips, for data, validation or compiling"
     ]
     sources = {amount.source for each in report.phases for amount in (each.trained, each.evaluated)}
     lines += [f"from {name}: {_SOURCES[name]}" for name in _SOURCES if name in sources]

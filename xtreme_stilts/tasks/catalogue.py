@@ -107,8 +107,9 @@ def print_catalogue(found: Mapping[str, Any], *, console: Console) -> None:
     by_languages: dict[str, list[str]] = {}
     for record in found["families"]:
         codes = record["languages"]
-        text = " ".join(codes) if len(codes) <= _MANY else f"{len(codes)}; python -m xtreme_stilts.tasks lists them"
-        by_languages.setdefault(text, []).append(record["family"])
+        name = record["family"]
+        many = f"{len(codes)}, listed by `python -m xtreme_stilts.tasks {name}`"
+        by_languages.setdefault(" ".join(codes) if len(codes) <= _MANY else many, []).append(name)
     print_members("languages", {" ".join(names): codes for codes, names in by_languages.items()}, console=console)
     print_members("suites", {name: " ".join(members) for name, members in found["suites"].items()}, console=console)
     print_members("mixtures", {name: " ".join(each) for name, each in found["mixtures"].items()}, console=console)

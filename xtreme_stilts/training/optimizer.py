@@ -7,13 +7,14 @@ length and rate share one compilation.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from xtreme_stilts.config import Recipe
+if TYPE_CHECKING:  # the steps run without ml_collections
+    from xtreme_stilts.config import Recipe
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from xtreme_stilts.config import MeshConfig
 from xtreme_stilts.errors import UserError, did_you_mean
 from xtreme_stilts.models.encoder import placement
+
+if TYPE_CHECKING:  # the steps run without ml_collections
+    from xtreme_stilts.config import MeshConfig
 
 MESH_AXES = ("data", "fsdp", "tensor")
 ROW_AXES = ("data", "fsdp")  # a batch's rows are spread over both
