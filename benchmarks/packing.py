@@ -79,7 +79,7 @@ class Pipeline:
     def fill(self, length: int) -> dict[str, float]:
         """{"fill", "examples_per_row"} of packed rows of this length, over some epochs at most."""
         shape = self._loader.Shape.packed(ROWS, length=length)
-        found = self._loader.packing(self._cache, shape=shape, rows=4 * self._loader.BINS)
+        found = self._loader.packing(self._cache, shape=shape, rows=4 * self._loader.WINDOW)
         return found._asdict()
 
     def step(self, batches: int) -> dict[str, float]:

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import common
+from xtreme_stilts.data import packing
 from xtreme_stilts.errors import UserError
 
 BIN = 8  # tokens a bin of the histograms
-BINS = 128  # batch rows packed at the same time, as in data/loader.py
 TOKENS_PER_SLOT = 8  # a packed batch row has a slot for every so many tokens, as in data/loader.py
 LABELS = 3
 
@@ -186,14 +186,14 @@ def _tokenise(name: str, data: str) -> Rows:
 def packed(
     rows: Rows, *, steps: int, micro_batches: int, micro_rows: int, length: int, seed: int = 0, pad_id: int = 1
 ) -> list[Batch]:
-    """Batches of a shuffled, endless stream of rows, first-fit into `BINS` batch rows at a time.
+    """Batches of a shuffled, endless stream of rows, packed as training packs them.
 
     Args:
         rows: none longer than `length`.
         steps: batches to make, each [micro_batches, micro_rows, length].
     """
     shape = (micro_batches, micro_rows, length)
-    bins = _first_fit(rows.sizes, bins=steps * micro_batches * micro_rows, length=length, seed=seed)
+    bins = _best_fit(rows.sizes, bins=steps * micro_batches * micro_rows, length=length, seed=seed)
     width = micro_batches * micro_rows
     return [_batch(rows, bins[i * width : (i + 1) * width], shape=shape, pad_id=pad_id) for i in range(steps)]
 
@@ -226,22 +226,15 @@ def _stream(count: int, *, seed: int):
         yield from random.permutation(count).tolist()
 
 
-def _first_fit(sizes: np.ndarray, *, bins: int, length: int, seed: int) -> list[list[int]]:
-    """Row numbers of each batch row. When a row fits none of the open ones they are all closed, and shuffled."""
+def _best_fit(sizes: np.ndarray, *, bins: int, length: int, seed: int) -> list[list[int]]:
+    """Row numbers of each batch row, packed a window at a time as the loader does."""
     random, stream = np.random.default_rng(seed), _stream(len(sizes), seed=seed)
-    closed: list[list[int]] = []
-    number = next(stream)
-    while len(closed) < bins:
-        room, slots = np.full(BINS, length), np.full(BINS, length // TOKENS_PER_SLOT)
-        held: list[list[int]] = [[] for _ in range(BINS)]
-        while (fitting := (room >= sizes[number]) & (slots > 0)).any():
-            place = int(np.argmax(fitting))
-            held[place].append(number)
-            room[place] -= sizes[number]
-            slots[place] -= 1
-            number = next(stream)
-        closed += [held[i] for i in random.permutation(BINS)]
-    return closed[:bins]
+    found: list[list[int]] = []
+    while len(found) < bins:
+        window = [next(stream) for _ in range(min(packing.WINDOW, len(sizes)))]
+        packed = packing.best_fit(sizes[window], length=length, slots=length // TOKENS_PER_SLOT)
+        found += [[window[place] for place in packed[i]] for i in random.permutation(len(packed))]
+    return found[:bins]
 
 
 def _batch(rows: Rows, held: list[list[int]], *, shape: tuple[int, int, int], pad_id: int) -> Batch:

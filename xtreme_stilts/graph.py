@@ -21,7 +21,7 @@ from xtreme_stilts.config import Recipe, StudyConfig
 from xtreme_stilts.errors import UserError
 
 # Part of every fingerprint: raised when a change of the code changes what a phase computes.
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 
 # Fields of a recipe that change what is written on the way, not what is learned.
 _WITHOUT_EFFECT = ("log_every", "checkpoint_every")

@@ -25,11 +25,11 @@ import numpy as np
 
 from xtreme_stilts.data.cache import Cache, Joined
 from xtreme_stilts.data.features import ranges
+from xtreme_stilts.data.packing import WINDOW, best_fit
 from xtreme_stilts.errors import UserError
 
 Batch = dict[str, np.ndarray]
 
-BINS = 128  # rows packed at the same time; more fill better, and mix nothing that shuffling has not mixed
 PREFETCH = 2  # batches made ahead, in a thread
 TOKENS_PER_SEGMENT = 8  # decides the slots of a packed row; if segments are shorter, its end stays empty
 EMPTY = -1  # ticket of an empty slot
@@ -212,7 +212,7 @@ class Packing(NamedTuple):
     examples_per_row: float
 
 
-def packing(cache: Cache | Joined, *, shape: Shape, seed: int = 0, rows: int = BINS) -> Packing:
+def packing(cache: Cache | Joined, *, shape: Shape, seed: int = 0, rows: int = WINDOW) -> Packing:
     """Measured on the first `rows` rows of a training stream; looks at lengths only."""
     _check(cache, shape)
     tickets = _tickets(cache, seed=seed)
@@ -242,21 +242,64 @@ def _check(cache: Cache, shape: Shape) -> None:
         raise UserError(f"{_name(cache)}: the tokenizer has no mask token; masked language modelling needs one.")
 
 
-def _pack(tickets: grain.MapDataset, *, cache: Cache, shape: Shape, seed: int | None) -> grain.IterDataset:
-    """Tickets to rows of tickets, int64[S], EMPTY where there is none: first-fit, rows shuffled by a seed."""
-    # The packer looks at lengths alone: tokens are stood in for by slices of one array of zero bytes.
-    blank, sizes, total = np.zeros(shape.length, np.int8), cache.sizes, len(cache)
-    stream = tickets.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+def _pack(tickets: grain.MapDataset, *, cache: Cache | Joined, shape: Shape, seed: int | None) -> grain.IterDataset:
+    """Tickets to rows of tickets, int64[S], EMPTY where there is none; packed rows shuffled by a seed."""
     if shape.slots == 1:
+        stream = tickets.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
         return stream.map(lambda ticket: np.array([ticket], np.int64))
-    packed = grain.experimental.FirstFitPackIterDataset(
-        stream.map(lambda ticket: {"tokens": blank[: sizes[ticket % total]], "ticket": np.array([ticket], np.int64)}),
-        length_struct={"tokens": shape.length, "ticket": shape.slots},
-        num_packing_bins=min(BINS, math.ceil(cache.num_tokens / shape.length)),  # at most about an epoch at a time
-        seed=(seed or 0) % 2**32,
-        shuffle_bins=seed is not None,
-    )
-    return packed.map(lambda row: np.where(row["ticket_segment_ids"] > 0, row["ticket"], EMPTY))
+    return _Packed(tickets, sizes=cache.sizes, shape=shape, seed=seed)
+
+
+class _Packed(grain.IterDataset):
+    """Packed rows, a window of tickets after the other. A window is at most an epoch, so that rows of a small set
+    are not drawn from many."""
+
+    def __init__(self, tickets: grain.MapDataset, *, sizes: np.ndarray, shape: Shape, seed: int | None):
+        super().__init__()
+        self.tickets, self.sizes, self.shape, self.seed = tickets, sizes, shape, seed
+        self.window = min(WINDOW, len(sizes))
+
+    def rows_of(self, number: int) -> np.ndarray:
+        """int64[rows, S], the rows of one window; none behind the end."""
+        begin = number * self.window
+        tickets = np.array(
+            [self.tickets[i] for i in range(begin, min(begin + self.window, len(self.tickets)))], np.int64
+        )
+        sizes = self.sizes[tickets % len(self.sizes)]
+        packed = best_fit(sizes, length=self.shape.length, slots=self.shape.slots)
+        rows = np.full((len(packed), self.shape.slots), EMPTY, np.int64)
+        for row, places in enumerate(packed):
+            rows[row, : len(places)] = tickets[places]
+        return rows if self.seed is None else np.random.default_rng((self.seed % 2**64, number)).permutation(rows)
+
+    def __iter__(self) -> _PackedIterator:
+        return _PackedIterator(self)
+
+
+class _PackedIterator(grain.DatasetIterator):
+    """Where a stream of packed rows is: its state is the window and the row in it."""
+
+    def __init__(self, packed: _Packed):
+        super().__init__()
+        self._packed, self._window, self._row = packed, 0, 0
+        self._rows: np.ndarray | None = None  # of the window
+
+    def __next__(self) -> np.ndarray:
+        if self._rows is None:
+            self._rows = self._packed.rows_of(self._window)
+        if not len(self._rows):
+            raise StopIteration
+        row = self._rows[self._row]
+        self._row += 1
+        if self._row == len(self._rows):
+            self._window, self._row, self._rows = self._window + 1, 0, None
+        return row
+
+    def get_state(self) -> dict[str, int]:
+        return {"window": self._window, "row": self._row}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        self._window, self._row, self._rows = state["window"], state["row"], None
 
 
 def assemble(cache: Cache, tickets: np.ndarray, *, shape: Shape, masking: Masking | None = None) -> Batch:
