@@ -7,8 +7,10 @@ compiling, reading data, validation while training, early stopping.
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import math
+import os
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -20,8 +22,9 @@ from xtreme_stilts.graph import Phase
 from xtreme_stilts.preflight import flops
 from xtreme_stilts.preflight.advice import Advice, Fields, advise
 from xtreme_stilts.preflight.amounts import Amount, Amounts, total
+from xtreme_stilts.preflight.apart import compile_apart
 from xtreme_stilts.preflight.chips import GIB, Topology
-from xtreme_stilts.preflight.programs import Compiled, Program, compile_program, parameters
+from xtreme_stilts.preflight.programs import Compiled, Program, parameters
 from xtreme_stilts.preflight.work import (
     EVALUATION_FIELDS,
     Work,
@@ -35,6 +38,7 @@ from xtreme_stilts.training.sharding import param_shardings, placed
 
 # Bytes AdamW moves for each float32 parameter: reads gradient, parameter and both moments, writes the last three.
 ADAMW_BYTES = 28
+AT_ONCE = 4  # compilations
 
 
 class Cost(NamedTuple):
@@ -151,22 +155,16 @@ def check(work: Work, *, topology: Topology, devices: list, mfu: float, tokens: 
 def _compile_all(
     needed: dict[Program, Needed], *, work: Work, topology: Topology, devices: list, progress: Progress
 ) -> tuple[ProgramReport, ...]:
-    limit, mesh = topology.chip.memory, work.setting.mesh
-    title = f"{topology}"
-
     def compile_on(program: Program, mesh: Mesh) -> Compiled:
-        named = f"{title} {program}, remat {program.model.config.remat}, fsdp {mesh.shape['fsdp']}"
+        named = f"{topology} {program}, remat {program.model.config.remat}, fsdp {mesh.shape['fsdp']}"
         progress.now(f"{named}: compiling")
-        compiled = compile_program(program, mesh=mesh, limit=limit)
-        jax.clear_caches()  # traced programs of large models would pile up
+        compiled = compile_apart(program, mesh=mesh, topology=topology)
         needs = f"{compiled.memory.total / GIB:.2f} GiB, {'fits' if compiled.fits else 'does not fit'}"
-        progress.done(f"{named}: {needs}, {compiled.seconds:.0f} s")
+        progress.done(f"{named}: {compiled.failure or needs}, {compiled.seconds:.0f} s")
         return compiled
 
-    reports = []
-    for number, (program, need) in enumerate(needed.items(), 1):
-        title = f"{topology} [{number}/{len(needed)}]"
-        compiled = compile_on(program, mesh)
+    def report(program: Program) -> ProgramReport:
+        need, compiled = needed[program], compile_on(program, work.setting.mesh)
         advice = None
         if not compiled.fits:
             advice = advise(
@@ -175,18 +173,19 @@ def _compile_all(
                 mesh=work.setting.study.mesh,
                 make_mesh=mesh_on(devices),
                 compile_on=compile_on,
-                limit=limit,
+                limit=topology.chip.memory,
             )
-        reports.append(
-            ProgramReport(
-                program=program,
-                compiled=compiled,
-                advice=advice,
-                parameters=parameters(program.model),
-                used_by=tuple(dict.fromkeys(need.used_by)),
-            )
+        return ProgramReport(
+            program=program,
+            compiled=compiled,
+            advice=advice,
+            parameters=parameters(program.model),
+            used_by=tuple(dict.fromkeys(need.used_by)),
         )
-    return tuple(reports)
+
+    # A compilation keeps one core busy and takes some GiB; the threads only wait for their children.
+    with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, AT_ONCE)) as workers:
+        return tuple(workers.map(report, needed))
 
 
 def _phase(phase: Phase, *, work: Work, amounts: Amounts, topology: Topology, mfu: float) -> PhaseReport:
@@ -273,6 +272,7 @@ def _program_json(each: ProgramReport) -> dict[str, Any]:
         "parameters": each.parameters,
         "memory": {**compiled.memory._asdict(), "total": compiled.memory.total},
         "fits": compiled.fits,
+        "failure": compiled.failure,
         "involuntary_rematerializations": list(compiled.rematerialized),
         "seconds": round(compiled.seconds, 2),
         "advice": {"flags": list(each.advice.flags), "memory": each.advice.compiled.memory.total}

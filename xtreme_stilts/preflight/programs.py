@@ -94,12 +94,14 @@ class Compiled:
         rematerialized: each "involuntary full rematerialization" that the partitioner warned of: whole arrays moved
             between all devices because two shardings do not go together.
         seconds: it took.
+        failure: how the compiler failed, where it did for another reason than memory; nothing else is known then.
     """
 
     memory: Memory
     fits: bool
     rematerialized: tuple[str, ...]
     seconds: float
+    failure: str = ""
 
 
 # --------------------------------------------------------------------------------------------------

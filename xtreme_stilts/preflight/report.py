@@ -62,7 +62,7 @@ def _programs(report: Report) -> rich.table.Table:
             f"{memory.arguments / GIB:.2f}",
             f"{memory.temporaries / GIB:.2f}",
             f"{memory.total / GIB:.2f}",
-            "yes" if each.compiled.fits else "NO",
+            "yes" if each.compiled.fits else "crash" if each.compiled.failure else "NO",
             str(len(each.compiled.rematerialized)),
             f"{each.compiled.seconds:.0f}",
             str(len(each.used_by)),
@@ -71,12 +71,12 @@ def _programs(report: Report) -> rich.table.Table:
 
 
 def _problems(each: ProgramReport) -> list[str]:
-    lines = []
+    lines, why = [], each.compiled.failure or "does not fit"
     if not each.compiled.fits and each.advice is None:
-        lines.append(f"{each.program} does not fit, and nothing that was tried does: take more or larger chips")
+        lines.append(f"{each.program}: {why}, and nothing that was tried helps: take other chips, or more of them")
     elif each.advice is not None:
         total = each.advice.compiled.memory.total / GIB
-        lines.append(f"{each.program} does not fit; it does ({total:.2f} GiB) with {' '.join(each.advice.flags)}")
+        lines.append(f"{each.program}: {why}; it fits ({total:.2f} GiB) with {' '.join(each.advice.flags)}")
     lines += [f"{each.program} moves whole arrays: {said}" for said in each.compiled.rematerialized]
     return lines
 

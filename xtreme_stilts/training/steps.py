@@ -108,14 +108,17 @@ def train_step(model: Model, head: str, optimizer: AdamW, mesh: Mesh):
         micro_batches = batch["tokens"].shape[0]
         trained, fixed = optimizer.split(state.params)
 
-        def accumulate(carry, numbered):
-            number, micro = numbered
+        def sums(number, micro):
             gradient = jax.value_and_grad(micro_loss, has_aux=True)
             (loss, weight), grads = gradient(trained, fixed, micro, jax.random.fold_in(key, number))
-            return jax.tree.map(jnp.add, carry, (grads, loss, weight)), None
+            return grads, loss, weight
 
-        zeros = (jax.tree.map(jnp.zeros_like, trained), jnp.float32(0), jnp.float32(0))
-        (grads, loss, weight), _ = jax.lax.scan(accumulate, zeros, (jnp.arange(micro_batches), batch))
+        if micro_batches == 1:  # nothing to add up: a loop would hold the gradients twice
+            grads, loss, weight = sums(0, jax.tree.map(lambda x: x[0], batch))
+        else:
+            zeros = (jax.tree.map(jnp.zeros_like, trained), jnp.float32(0), jnp.float32(0))
+            add = lambda carry, each: (jax.tree.map(jnp.add, carry, sums(*each)), None)  # noqa: E731
+            (grads, loss, weight), _ = jax.lax.scan(add, zeros, (jnp.arange(micro_batches), batch))
         weight = jnp.maximum(weight, 1.0)
         grads = jax.tree.map(lambda g: g / weight, grads)
         rate = schedule(state.step)
