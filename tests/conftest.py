@@ -13,6 +13,20 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _registry():
+    """What a module of tests registers is forgotten after it."""
+    from xtreme_stilts.tasks import registry
+
+    names = ("_families", "_mixtures", "_suites")
+    before = {name: dict(getattr(registry, name)) for name in names}
+    yield
+    for name in names:
+        found = getattr(registry, name)
+        found.clear()
+        found.update(before[name])
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> pathlib.Path:
     """Folder with `tfds/`, `raw/` and `tokenizer/` (real rows); the test is skipped where there is none."""

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from xtreme_stilts.models import Head, Model, preset, sharding_constraints
+from xtreme_stilts.models import Head, Model, placement, preset
 
 RULES = {"vocab": "tensor", "embed": "fsdp", "heads": "tensor", "mlp": "tensor", "batch": ("data", "fsdp")}
 HEADS = {"label": Head("classification", num_labels=4), "mask": Head("mlm")}
@@ -55,7 +55,7 @@ def main() -> None:
         return sum(one.loss / one.weight for one in sums)
 
     def on_mesh(params, batch):
-        with sharding_constraints(constraint):
+        with placement(constraint, mesh=mesh):
             return plain(params, batch)
 
     is_axes = lambda leaf: isinstance(leaf, tuple)  # noqa: E731

@@ -130,5 +130,9 @@ def test_when_one_is_killed_the_other_stops_with_a_sentence(tmp_path, cache, vic
     began, other = time.monotonic(), 1 - victim
     status = processes[other].wait(timeout=120)
     assert time.monotonic() - began < 60
-    assert status == 1, said(tmp_path, other)[-2000:]
-    assert "error: another process of this run stopped" in said(tmp_path, other)
+    # Whoever notices first: the program, from a broken connection, or JAX's own watch, from missing heartbeats.
+    if status == -signal.SIGABRT:
+        assert "This most likely indicates that another task died" in said(tmp_path, other)
+    else:
+        assert status == 1, said(tmp_path, other)[-2000:]
+        assert "error: another process of this run stopped" in said(tmp_path, other)
