@@ -68,6 +68,11 @@ def run(argv: list[str] | None = None) -> int:
     """Parses flags and runs `main`; returns the exit status."""
     for noisy in ("absl", "jax._src.xla_bridge"):  # notes on saves and on backends that are not there
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    ours = logging.getLogger("xtreme_stilts")  # what it says is for people: no time, no line numbers
+    if not ours.handlers:
+        ours.addHandler(logging.StreamHandler())
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
     try:
         app.run(main, argv=argv, flags_parser=_parse_flags)
     except UserError as error:

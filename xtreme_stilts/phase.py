@@ -310,10 +310,12 @@ class _Trained(NamedTuple):
 def _trained(phase: Phase, *, setting: Setting, model: Model, groups: list[_Group]) -> _Trained:
     """Active-vocabulary training where the recipe asks for it and no head is a language model's."""
     start = functools.partial(starting_params, phase, setting=setting, model=model)
-    language_model = any(head.kind == "mlm" for head in model.heads.values())
-    if phase.recipe.embeddings != "active" or language_model:
-        return _Trained(model, start, lambda stream: stream, lambda params, step, schedule: params)
+    everything = _Trained(model, start, lambda stream: stream, lambda params, step, schedule: params)
+    if phase.recipe.embeddings != "active" or any(head.kind == "mlm" for head in model.heads.values()):
+        return everything
     vocabulary = ActiveVocabulary.of([group.cache for group in groups], vocab_rows=setting.encoder.vocab_rows)
+    if 2 * vocabulary.rows > vocabulary.vocab_rows:
+        return everything  # too little would be saved to pay for the second compilation
     begun = start()
     table = begun["encoder"]["embeddings"]["word"]["table"]
     held = [vocabulary.compact(begun)]  # given away once, so that the first parameters do not stay in memory
