@@ -270,3 +270,29 @@ def test_models_and_training_do_not_import_tensorflow():
         "assert not {'tensorflow', 'seqio', 'tensorflow_datasets'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def test_training_the_rows_in_use_changes_no_score(tiny, tmp_path, monkeypatch):
+    """The phase's own way with a compact table: fifty steps, validation, hand-over, evaluation in another language."""
+    monkeypatch.setattr("xtreme_stilts.training.vocabulary.SMALLEST", 64)
+    tiny.intermediates, tiny.targets = {"mnli": ("mini_mnli",)}, ("mini_panx",)
+    tiny.languages = {"mini_panx": ("en", "tr")}
+    for kind in ("intermediate", "target"):
+        recipe = tiny.recipes[kind]
+        recipe.steps, recipe.eval_every, recipe.learning_rate, recipe.weight_decay = 20, 10, 1e-3, 0.1
+    losses, tables = {}, {}
+    for embeddings in ("dense", "active"):
+        for recipe in tiny.recipes.values():
+            recipe.embeddings = embeddings
+        run(tiny, tmp_path / embeddings)
+        lines = [
+            json.loads(line)
+            for path in sorted((tmp_path / embeddings).glob("phases/*/metrics.jsonl"))
+            for line in path.read_text().splitlines()
+        ]
+        losses[embeddings] = [line["loss"] for line in lines if "loss" in line]
+        frame = pd.read_csv(tmp_path / embeddings / "results.csv")
+        tables[embeddings] = frame.drop(columns="fingerprint")
+    assert len(losses["dense"]) == 20
+    np.testing.assert_allclose(losses["dense"], losses["active"], atol=1e-5)
+    pd.testing.assert_frame_equal(tables["dense"], tables["active"], atol=1e-3)
