@@ -29,7 +29,7 @@ import rich.text
 from absl import flags, logging
 from ml_collections import config_flags
 
-from xtreme_stilts import config as config_lib
+from xtreme_stilts import flags as flags_lib
 from xtreme_stilts import tasks
 from xtreme_stilts.config import StudyConfig
 from xtreme_stilts.data import contamination
@@ -270,24 +270,13 @@ def _flags(argv: Sequence[str]) -> flags.FlagValues:
     ):
         flags.DEFINE_string(name, "", meaning, flag_values=values)
     flags.DEFINE_boolean("help", False, "Say this and stop.", flag_values=values)
-    try:
-        rest = values(list(argv))[1:]
-    except flags.Error as error:
-        raise UserError(str(error)) from error
-    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-        # ml_collections raises these for a missing file, an unknown field or an unreadable value.
-        raise UserError(f"--config: {str(error).splitlines()[-1].strip()}") from error
-    if rest:
-        raise UserError(f"unexpected argument {rest[0]!r}; flags are written --name=value")
+    flags_lib.no_more(flags_lib.parse(values, argv))
     return values
 
 
 def _study(values: flags.FlagValues) -> StudyConfig:
     """The config's study, or an empty one where only pairs are given."""
-    try:
-        study = config_lib.parse(values.config) if values.config is not None else StudyConfig()
-    except OSError as error:  # ml_collections puts off its complaint about the file until the config is read
-        raise UserError(f"--config: {str(error).splitlines()[-1].strip()}") from error
+    study = flags_lib.study_of(values.config) if values.config is not None else StudyConfig()
     if values.config is None and not (values.train and values.evaluate):
         raise UserError("nothing to compare: give --config=FILE, or --train=NAME and --evaluate=NAME")
     return study

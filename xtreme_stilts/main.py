@@ -13,6 +13,7 @@ recognised; elsewhere say who is who: `--coordinator=HOST:PORT --processes=2 --p
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import pathlib
@@ -21,6 +22,7 @@ import sys
 from absl import app, flags
 from ml_collections import config_flags
 
+from xtreme_stilts import flags as flags_lib
 from xtreme_stilts.errors import EXIT_STATUS, Stopped, UserError
 
 # Before TensorFlow or JAX is imported: their C++ start-up notes are not for users.
@@ -49,17 +51,13 @@ _GONE = (
 
 def main(argv: list[str]) -> None:
     """One call. Raises UserError on bad input."""
-    if argv[1:]:
-        raise UserError(f"unexpected argument {argv[1]!r}; flags are written --name=value")
+    flags_lib.no_more(argv)
     if _CONFIG.value is None:
         raise UserError("no config was given; try --config=configs/quickstart.py")
-    from xtreme_stilts import config, processes, study  # heavy imports only once the flags are right
+    from xtreme_stilts import processes, study  # heavy imports only once the flags are right
 
     processes.join(coordinator=_COORDINATOR.value, count=_PROCESSES.value, index=_PROCESS.value)
-    try:
-        parsed = config.parse(_CONFIG.value)
-    except OSError as error:  # ml_collections puts off its complaint about the file until the config is read
-        raise UserError(f"--config: {str(error).splitlines()[-1].strip()}") from error
+    parsed = flags_lib.study_of(_CONFIG.value)
     workdir = _WORKDIR.value or str(pathlib.Path("runs") / parsed.name)
     study.run(parsed, workdir=workdir, dry_run=_DRY_RUN.value)
 
@@ -74,7 +72,7 @@ def run(argv: list[str] | None = None) -> int:
     ours.setLevel(logging.INFO)
     ours.propagate = False
     try:
-        app.run(main, argv=argv, flags_parser=_parse_flags)
+        app.run(main, argv=argv, flags_parser=functools.partial(flags_lib.parse, flags.FLAGS))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return _leave(2)
@@ -113,19 +111,6 @@ def _leave(status: int) -> int:
         sys.stderr.flush()
         os._exit(status)
     return status
-
-
-def _parse_flags(argv: list[str]) -> list[str]:
-    """absl's parsing, with every fault turned into one sentence."""
-    try:
-        return flags.FLAGS(argv)
-    except flags.Error as error:
-        raise UserError(str(error)) from error
-    except FileNotFoundError as error:
-        raise UserError(f"--config: there is no file {error.filename or error}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # ml_collections raises these for an unknown field or an unreadable value after --config.
-        raise UserError(f"--config: {str(error).splitlines()[-1]}") from error
 
 
 def _with_huge_pages() -> None:

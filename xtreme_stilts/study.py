@@ -104,7 +104,7 @@ def prepare(study: StudyConfig, *, workdir: epath.Path) -> Setting:
     """Loads what all phases share: the study's tasks, the tokenizer, the encoder's shape, the mesh."""
     register(study)
     tokenizer = load_tokenizer(study.tokenizer or study.model.weights or "mini")
-    encoder = _encoder(study, tokenizer)
+    encoder = encoder_of(study, tokenizer)
     mesh = make_mesh(study.mesh)
     cache_dir = pathlib.Path(study.cache_dir) if study.cache_dir else _default_cache_dir(workdir)
     return Setting(study=study, workdir=workdir, cache_dir=cache_dir, tokenizer=tokenizer, encoder=encoder, mesh=mesh)
@@ -117,7 +117,7 @@ def _default_cache_dir(workdir: epath.Path) -> pathlib.Path:
     return pathlib.Path(workdir) / "cache"
 
 
-def _encoder(study: StudyConfig, tokenizer: Tokenizer) -> EncoderConfig:
+def encoder_of(study: StudyConfig, tokenizer: Tokenizer) -> EncoderConfig:
     """The encoder's shape: of the weights, else of the preset with the tokenizer's vocabulary."""
     asked = study.model
     compute = {
@@ -251,24 +251,21 @@ def _run_phase(phase: Phase, number: str, *, layout: Plan, setting: Setting, say
         steps = processes.decided(lambda: json.loads(record.read_text())["best_step"])
     scores: dict[str, list[LanguageScores]] = {}
     for name in layout.families_after(phase):
-        done = _Languages()
+        done: list[str] = []
+
+        def note(language: str, done: list[str] = done) -> None:
+            done.append(language)
+            if stopping.requested():
+                raise Stopped(f"the evaluation after {language}")
+
         began = time.monotonic()
-        scores[name] = evaluate(phase, tasks.family(name), setting=setting, note=done.append)
+        scores[name] = evaluate(phase, tasks.family(name), setting=setting, note=note)
         if done:
             say(f"{number} evaluated {name} in {len(done)} languages, {time.monotonic() - began:.1f} s")
     cells = [cell for cell in layout.cells if cell.phase == phase]
     if cells and processes.is_first():
         rows = [row for cell in cells for row in _rows(cell, scores[cell.family], steps=steps, setting=setting)]
         results_lib.add(setting.workdir / "results.csv", rows)
-
-
-class _Languages(list):
-    """The languages evaluated so far; between two of them the run can be stopped."""
-
-    def append(self, language: str) -> None:
-        super().append(language)
-        if stopping.requested():
-            raise Stopped(f"the evaluation after {language}")
 
 
 def _rows(cell: Cell, scores: list[LanguageScores], *, steps: int, setting: Setting) -> list[results_lib.Result]:

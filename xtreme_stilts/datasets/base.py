@@ -183,6 +183,12 @@ class ReleaseBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             )
 
 
+def tagged() -> dict[str, Any]:
+    """The features of sentences with a tag for each word."""
+    strings = tfds.features.Sequence(tfds.features.Text())
+    return {"id": tfds.features.Text(), "tokens": strings, "tags": strings}
+
+
 def configs(names: Iterable[str]) -> list[tfds.core.BuilderConfig]:
     """Configs that differ in nothing but their names; the first is the default."""
     return [tfds.core.BuilderConfig(name=name) for name in names]

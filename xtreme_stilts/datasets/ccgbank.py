@@ -13,9 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import tensorflow_datasets as tfds
-
-from xtreme_stilts.datasets.base import File, ReleaseBuilder, Row
+from xtreme_stilts.datasets.base import File, ReleaseBuilder, Row, tagged
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.tasks import formats, sources
 
@@ -35,11 +33,7 @@ class Ccgbank(ReleaseBuilder):
     LICENSE = "LDC user agreement"
 
     def features(self) -> dict[str, Any]:
-        return {
-            "id": tfds.features.Text(),
-            "tokens": tfds.features.Sequence(tfds.features.Text()),
-            "tags": tfds.features.Sequence(tfds.features.Text()),
-        }
+        return tagged()
 
     def files(self) -> dict[str, dict[str, File]]:
         above = ("AUTO", "data/AUTO", "ccgbank_1_1/data/AUTO")

@@ -10,9 +10,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import tensorflow_datasets as tfds
-
-from xtreme_stilts.datasets.base import File, ReleaseBuilder, Row, one_of
+from xtreme_stilts.datasets.base import File, ReleaseBuilder, Row, one_of, tagged
 from xtreme_stilts.tasks import formats
 
 TAGS = ("O", *(f"{part}-{kind}" for kind in ("DNA", "RNA", "cell_line", "cell_type", "protein") for part in "BI"))
@@ -35,11 +33,7 @@ class Jnlpba(ReleaseBuilder):
     LICENSE = "CC BY 3.0"
 
     def features(self) -> dict[str, Any]:
-        return {
-            "id": tfds.features.Text(),
-            "tokens": tfds.features.Sequence(tfds.features.Text()),
-            "tags": tfds.features.Sequence(tfds.features.Text()),
-        }
+        return tagged()
 
     def files(self) -> dict[str, dict[str, File]]:
         return {

@@ -23,7 +23,7 @@ import rich.console
 from absl import flags, logging
 from ml_collections import config_flags
 
-from xtreme_stilts import config as config_lib
+from xtreme_stilts import flags as flags_lib
 from xtreme_stilts.config import StudyConfig
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.files import write_json
@@ -63,15 +63,7 @@ def _flags(argv: Sequence[str]) -> flags.FlagValues:
     flags.DEFINE_string("workdir", "", "Study directory with caches; default ./runs/<config name>.", flag_values=values)
     flags.DEFINE_string("json", "", "Write the whole report to this file.", flag_values=values)
     flags.DEFINE_boolean("help", False, "Say this and stop.", flag_values=values)
-    try:
-        rest = values(list(argv))[1:]
-    except flags.Error as error:
-        raise UserError(str(error)) from error
-    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-        # ml_collections raises these for a missing file, an unknown field or an unreadable value.
-        raise UserError(f"--config: {str(error).splitlines()[-1].strip()}") from error
-    if rest:
-        raise UserError(f"unexpected argument {rest[0]!r}; flags are written --name=value")
+    flags_lib.no_more(flags_lib.parse(values, argv))
     return values
 
 
@@ -82,10 +74,7 @@ def _study(values: flags.FlagValues) -> StudyConfig:
         raise UserError("no chips were given; try --topology=v5e:2x4")
     if not values.mfu:
         raise UserError("--mfu is 0; it must be a share of the peak, above 0 and at most 1")
-    try:
-        return config_lib.parse(values.config)
-    except OSError as error:  # ml_collections puts off its complaint about the file until the config is read
-        raise UserError(f"--config: {str(error).splitlines()[-1].strip()}") from error
+    return flags_lib.study_of(values.config)
 
 
 def _run(study: StudyConfig, values: flags.FlagValues) -> list:

@@ -17,19 +17,19 @@ import math
 import os
 import re
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from xtreme_stilts.data.loader import EMPTY, Masking, Shape, assemble
 from xtreme_stilts.models import Model
 from xtreme_stilts.quiet import native_stderr
+from xtreme_stilts.training import memory as memory_lib
 from xtreme_stilts.training import steps as steps_lib
-from xtreme_stilts.training.optimizer import AdamW, Schedule
-from xtreme_stilts.training.sharding import ROW_AXES, param_shardings, placed, replicated
+from xtreme_stilts.training.optimizer import AdamW
+from xtreme_stilts.training.sharding import abstract_batch, param_shardings, placed
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -138,7 +138,7 @@ class _NoExamples:
 
 def lower(program: Program, *, mesh: Mesh) -> jax.stages.Lowered:
     """The program's jitted function, traced for shapes that are placed on the mesh as a run places its arrays."""
-    model, whole = program.model, replicated(mesh)
+    model = program.model
     made = batch_shapes(
         program.kind,
         shape=program.shape,
@@ -147,23 +147,15 @@ def lower(program: Program, *, mesh: Mesh) -> jax.stages.Lowered:
     )
     if not program.trains:
         params = placed(model.abstract_params(), param_shardings(model, mesh))
-        batch = _abstract(made, leading=(), mesh=mesh)
-        return steps_lib.predict_step(model, program.head, mesh).lower(params, batch)
-    state = steps_lib.abstract_state(model, optimizer=program.optimizer, mesh=mesh)
-    batch = _abstract(made, leading=(program.accumulate,), mesh=mesh)
-    number = jax.ShapeDtypeStruct((), jnp.float32, sharding=whole)
-    seed = jax.ShapeDtypeStruct((), jnp.uint32, sharding=whole)
-    step = steps_lib.train_step(model, program.head, program.optimizer, mesh)
-    return step.lower(state, batch, Schedule(number, number, number), seed)
-
-
-def _abstract(batch: dict[str, np.ndarray], *, leading: tuple[int, ...], mesh: Mesh) -> dict[str, Any]:
-    """Shapes, placed as `sharding.put_batch` does."""
-    sharding = NamedSharding(mesh, PartitionSpec(*[None] * len(leading), ROW_AXES))
-    return {
-        name: jax.ShapeDtypeStruct((*leading, *value.shape), value.dtype, sharding=sharding)
-        for name, value in batch.items()
-    }
+        return steps_lib.predict_step(model, program.head, mesh).lower(params, abstract_batch(made, mesh=mesh))
+    return memory_lib.lower(
+        model,
+        head=program.head,
+        optimizer=program.optimizer,
+        mesh=mesh,
+        batch=made,
+        accumulate=program.accumulate,
+    )
 
 
 def argument_bytes(program: Program, *, mesh: Mesh) -> int:

@@ -50,7 +50,7 @@ def lay_out(study: StudyConfig, *, devices: list, workdir: epath.Path, cache_dir
         workdir=workdir,
         cache_dir=cache_dir,
         tokenizer=tokenizer,
-        encoder=study_lib._encoder(study, tokenizer),
+        encoder=study_lib.encoder_of(study, tokenizer),
         mesh=make_mesh(study.mesh, devices=devices),
     )
     # Which weights they are changes names of phases, nothing else; the plan is made without reading them.

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from xtreme_stilts.models import Model
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.optimizer import AdamW, Schedule
-from xtreme_stilts.training.sharding import ROW_AXES, replicated
+from xtreme_stilts.training.sharding import abstract_batch, replicated
 
 # A CPU's caches, not its memory, decide: larger micro-batches are slower (measured: 32 x 128 tokens at once reach 126
 # GFLOP/s where a thousand tokens reach 165).
@@ -36,22 +36,34 @@ class Needs(NamedTuple):
         return self.arguments + self.temporaries
 
 
+def lower(
+    model: Model, *, head: str, optimizer: AdamW, mesh: Mesh, batch: Mapping[str, np.ndarray], accumulate: int = 1
+) -> jax.stages.Lowered:
+    """The jitted training step, traced for shapes that are placed as a run places its arrays.
+
+    Args:
+        batch: arrays of a global micro-batch; only their shapes and types are looked at.
+        accumulate: micro-batches of a step.
+    """
+    scalar = jax.ShapeDtypeStruct((), np.float32, sharding=replicated(mesh))
+    seed = jax.ShapeDtypeStruct((), np.uint32, sharding=replicated(mesh))
+    return steps_lib.train_step(model, head, optimizer, mesh).lower(
+        steps_lib.abstract_state(model, optimizer=optimizer, mesh=mesh),
+        abstract_batch(batch, mesh=mesh, leading=(accumulate,)),
+        Schedule(scalar, scalar, scalar),
+        seed,
+    )
+
+
 def needs(model: Model, *, head: str, optimizer: AdamW, mesh: Mesh, batch: Mapping[str, np.ndarray]) -> Needs | None:
     """Memory of one optimizer step with one micro-batch; None if the compiler refuses it for lack of memory.
 
     Args:
         batch: arrays of the global micro-batch; only their shapes and types are looked at.
     """
-    rows = NamedSharding(mesh, PartitionSpec(None, ROW_AXES))
-    abstract = {
-        name: jax.ShapeDtypeStruct((1, *value.shape), value.dtype, sharding=rows) for name, value in batch.items()
-    }
-    scalar = jax.ShapeDtypeStruct((), np.float32, sharding=replicated(mesh))
-    step = steps_lib.train_step(model, head, optimizer, mesh)
-    state = steps_lib.abstract_state(model, optimizer=optimizer, mesh=mesh)
-    seed = jax.ShapeDtypeStruct((), np.uint32, sharding=replicated(mesh))
     try:
-        found = step.lower(state, abstract, Schedule(scalar, scalar, scalar), seed).compile().memory_analysis()
+        lowered = lower(model, head=head, optimizer=optimizer, mesh=mesh, batch=batch)
+        found = lowered.compile().memory_analysis()
     except RuntimeError as error:
         if "RESOURCE_EXHAUSTED" in str(error):
             return None

@@ -138,6 +138,15 @@ def local_rows(rows: int, *, mesh: Mesh) -> np.ndarray:
     return np.flatnonzero(np.repeat(mine, rows // len(shards)))
 
 
+def abstract_batch(batch: dict[str, np.ndarray], *, mesh: Mesh, leading: tuple[int, ...] = ()) -> dict:
+    """What `put_batch` gives of a global batch, as shapes; `leading` are the sizes of unsharded axes put before it."""
+    sharding = NamedSharding(mesh, PartitionSpec(*[None] * len(leading), ROW_AXES))
+    return {
+        name: jax.ShapeDtypeStruct((*leading, *value.shape), value.dtype, sharding=sharding)
+        for name, value in batch.items()
+    }
+
+
 def put_batch(batch: dict[str, np.ndarray], *, mesh: Mesh, leading: int = 0) -> dict[str, jax.Array]:
     """Assembles the global batch from every process's rows.
 
