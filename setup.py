@@ -40,7 +40,9 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["xtreme_stilts", "xtreme_stilts.*"]),
-    package_data={"xtreme_stilts": ["mini/tokenizer/*.json", "report/*.css", "report/*.csv", "datasets/*.tsv"]},
+    package_data={
+        "xtreme_stilts": ["mini/tokenizer/*.json", "report/*.css", "report/*.csv", "datasets/*.tsv", "tasks/*.csv"]
+    },
     install_requires=REQUIREMENTS,
     extras_require={
         "tpu": ["jax[tpu]>=0.10.2"],

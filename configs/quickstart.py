@@ -9,6 +9,7 @@ both}, then each target in English, evaluated in all seven languages, and senten
 """
 
 from xtreme_stilts import config as config_lib
+from xtreme_stilts import recipes
 
 
 def get_config(arg: str | None = None):
@@ -17,11 +18,7 @@ def get_config(arg: str | None = None):
     config.name = "quickstart"
     config.seeds = tuple(range(int((arg or "seeds=1").removeprefix("seeds="))))
 
-    config.tokenizer = "mini"
-    config.model.preset = "mini"
-    config.model.dropout = 0.0  # every example is seen a few times at most: nothing to overfit
-
-    config.pretrain = ("mini_tlm",)
+    recipes.miniature(config)
     config.mixtures = {"mini_both": ("mini_mnli", "mini_squad_v1")}
     config.intermediates = {
         "none": (),
@@ -32,19 +29,6 @@ def get_config(arg: str | None = None):
     config.targets = ("mini_xnli", "mini_pawsx", "mini_udpos", "mini_panx", "mini_xquad")
     config.retrieval = ("mini_bucc2018", "mini_tatoeba")
 
-    # Not a published encoder's recipe: with 2 M tokens, high rates and many masks align the languages best.
-    mlm = config.recipes.mlm
-    mlm.steps, mlm.rows, mlm.length, mlm.learning_rate = 1600, 16, 64, 5e-3
-    mlm.mask_rate, mlm.beta2, mlm.log_every = 0.45, 0.98, 100
-    for kind in ("intermediate", "target"):
-        recipe = config.recipes[kind]
-        recipe.steps, recipe.rows, recipe.length, recipe.learning_rate = 150, 8, 128, 1e-3
-    config.by_task = {
-        "mini_both": {"steps": 200},
-        "mini_pawsx": {"steps": 80},
-        "mini_udpos": {"steps": 50},
-        "mini_panx": {"steps": 50},
-    }
-    config.evaluation.length = 128
-    config.evaluation.max_examples = 200
+    config.by_task.mini_both = {"steps": 200}
+    config.recipes.mlm.log_every = 100
     return config

@@ -44,7 +44,7 @@ def test_all_problems_are_reported_at_once():
             {"xnli": {"epoch": 1.0}},
             "config.by_task.xnli.epoch is not a field of a recipe; did you mean 'epochs'?",
         ),
-        ("mixing_temperature", 0.0, "config.mixing_temperature is 0.0"),
+        ("mixtures", {"both": {"tasks": ("a",), "temperature": 0.0}}, "config.mixtures.both.temperature is 0.0"),
     ],
 )
 def test_bad_values(field, value, sentence):

@@ -77,7 +77,8 @@ def test_the_fingerprint_follows_what_matters():
     # A mixture is known by its rates, too, not by its name alone.
     names = []
     for temperature in (1.0, 2.0):
-        tasks.register_mixture(tasks.Mixture(name="two", tasks=("mnli.en", "qqp.en"), temperature=temperature))
+        two = tasks.Mixture(name="two", tasks=("mnli.en", "qqp.en"), sampling="temperature", temperature=temperature)
+        tasks.register_mixture(two)
         names.append(fingerprint(intermediates={"a": ("two",)}))
     assert names[0] != names[1]
     other = dataclasses.replace(ROOT, tokenizer="u")

@@ -30,6 +30,7 @@ from xtreme_stilts.preflight import chips, flops, programs
 from xtreme_stilts.preflight.advice import Fields, advise
 from xtreme_stilts.preflight.amounts import UNKNOWN, Amount, Amounts, total
 from xtreme_stilts.preflight.work import lay_out, recipe_fields, training_programs
+from xtreme_stilts.tasks import sizes
 from xtreme_stilts.training.optimizer import AdamW
 from xtreme_stilts.training.sharding import make_mesh
 
@@ -426,8 +427,51 @@ def test_steps_decide_where_they_are_given_and_tokens_where_nothing_is_known(sma
     assert list(amounts.trained(work.plan.phases[0]).values()) == [Amount(40, 40 * 64, "recipe")]
 
 
+def test_where_data_are_not_here_it_is_their_published_size_times_the_lengths_of_what_is(
+    small_study, tmp_path, monkeypatch
+):
+    for split in ("train", "test"):  # German is half as long again
+        text = (tmp_path / f"{split}.en.jsonl").read_text()
+        (tmp_path / f"{split}.de.jsonl").write_text(text.replace('"text": "a b', '"text": "a b a b a b'))
+    small_study.tasks["tiny_cls"]["languages"] = ("en", "de")
+    here = {("tiny_cls.de", "test"): 30}
+    monkeypatch.setattr(sizes, "rows", lambda name, split: here.get((name, split)))
+    monkeypatch.setattr(sizes, "published", lambda name, split: sizes.PublishedSize(1000, "a page"))
+    work, amounts = amounts_of(small_study, tmp_path)
+    (phase,) = work.plan.phases
+    (like_german,) = amounts.trained(phase).values()
+    evaluated = amounts.evaluated(tasks.family("tiny_cls"), max_length=64)
+    here["tiny_cls.en", "test"] = 30  # its own test set comes first
+    (like_english,) = Amounts(work.setting, has_tokenizer=True).trained(phase).values()
+    english, german = (work.setting.cache(f"tiny_cls.{code}", "test", max_length=64) for code in ("en", "de"))
+    assert english.mean_length < german.mean_length
+    assert like_german.source == like_english.source == evaluated.source == "published"
+    assert like_german.tokens == pytest.approx(3 * 1000 * german.mean_length)
+    assert like_english.tokens == pytest.approx(3 * 1000 * english.mean_length)
+    assert evaluated.tokens == pytest.approx((1000 + 30) * german.mean_length)
+
+
+def test_where_nothing_can_be_read_the_published_size_is_an_upper_bound(small_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(sizes, "rows", lambda name, split: None)
+    monkeypatch.setattr(sizes, "published", lambda name, split: sizes.PublishedSize(1000, "a page"))
+    work, amounts = amounts_of(small_study, tmp_path)
+    (phase,) = work.plan.phases
+    assert list(amounts.trained(phase).values()) == [Amount(3000, 3 * 1000 * 64, "bound")]  # a row has 64 tokens
+    length = work.setting.study.evaluation.length
+    rows = math.ceil(1000 / (length // 64))
+    assert amounts.evaluated(tasks.family("tiny_cls"), max_length=64) == Amount(rows, 1000 * 64, "bound")
+    asked = Amounts(work.setting, has_tokenizer=True, tokens=6400)
+    assert list(asked.trained(phase).values()) == [Amount(100, 6400, "--tokens")]
+    small_study.recipes.target.steps = 10  # rows of a step are full at most, however long an example is
+    work, amounts = amounts_of(small_study, tmp_path)
+    assert list(amounts.trained(work.plan.phases[0]).values()) == [Amount(20, 20 * 64, "recipe")]
+
+
 def test_a_sum_is_as_sure_as_its_worst_part():
     assert total([Amount(1, 2, "caches"), Amount(3, 4, "recipe")]) == Amount(4, 6, "recipe")
+    assert total([Amount(1, 2, "published"), Amount(3, 4, "sample")]) == Amount(4, 6, "published")
+    assert total([Amount(1, 2, "bound"), Amount(3, 4, "--tokens")]) == Amount(4, 6, "bound")
+    assert total([Amount(1, 2, "bound"), UNKNOWN]) == UNKNOWN
     assert total([Amount(1, 2, "caches"), UNKNOWN]) == UNKNOWN
 
 

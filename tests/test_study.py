@@ -17,7 +17,7 @@ from etils import epath
 from safetensors.numpy import load_file, save_file
 
 from xtreme_stilts import config as config_lib
-from xtreme_stilts import study
+from xtreme_stilts import planner, study
 from xtreme_stilts.data.tokenizer import load_tokenizer
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.graph import plan
@@ -131,8 +131,10 @@ def test_packed_and_unpacked_evaluation_agree(tiny, tmp_path):
 
 def test_dry_run_writes_nothing(tiny, tmp_path, capsys):
     tiny.targets = ("mini_panx",)
-    study.run(config_lib.parse(tiny), workdir=tmp_path / "study", dry_run=True)
-    assert "to run: target mini_panx.en (seed 0), 4 steps, then evaluates mini_panx" in capsys.readouterr().out
+    planner.show(config_lib.parse(tiny), workdir=tmp_path / "study")
+    printed = capsys.readouterr().out
+    line = next(line for line in printed.splitlines() if line.startswith("target mini_panx.en"))
+    assert "0 of 1" in line and line.rstrip().endswith("mini_panx")
     assert not (tmp_path / "study").exists()
 
 

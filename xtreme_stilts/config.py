@@ -20,6 +20,7 @@ import ml_collections
 
 from xtreme_stilts.errors import UserError, did_you_mean
 from xtreme_stilts.tasks.files import FileTask
+from xtreme_stilts.tasks.mixing import MixtureConfig, mixing_problems
 
 TRAINED_KINDS = ("mlm", "intermediate", "target")  # retrieval is evaluated only, so it has no recipe
 
@@ -109,15 +110,14 @@ class StudyConfig:
     manual_dir: str = ""  # folder with release files that TFDS cannot fetch, such as BUCC 2018's and CCGbank's
     cache_dir: str = ""  # tokenised data; "" = <workdir>/cache
     compilation_cache: str = ""  # compiled functions, kept between runs; "" = <workdir>/compiled
+    wandb: str = ""  # project of Weights & Biases that each phase is told to as a run; "" = none
     profile_steps: int = 0  # optimizer steps of each phase to profile, for xprof: phases/<phase>/profile
     download: bool = False  # let TFDS fetch data sets that are not prepared
     import_modules: tuple[str, ...] = ()  # user modules that declare tasks, imported first
     tasks: Mapping[str, FileTask] = dataclasses.field(default_factory=dict)  # name -> files that are made a task
-    mixtures: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  # name -> tasks trained together
-    budgets: Mapping[str, int] = dataclasses.field(
+    mixtures: Mapping[str, MixtureConfig] = dataclasses.field(
         default_factory=dict
-    )  # mixture -> examples it trains on in all, evenly from its tasks; others: all there are
-    mixing_temperature: float = 1.0  # rate of a task = rows ** (1 / temperature); 1 = proportional
+    )  # name -> tasks trained together: a tuple of them, or a `MixtureConfig`
     seeds: tuple[int, ...] = (0,)
     pretrain: tuple[str, ...] = ()  # MLM mixtures every row starts from, trained once for all seeds
     intermediates: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=lambda: {"none": ()})
@@ -197,6 +197,8 @@ def _read(cls, given: Mapping, path: str, problems: list[str]):
 def _read_value(hint, value, path: str, problems: list[str]):
     if hint is FileTask and isinstance(value, Mapping):
         return _read_file_task(value, path, problems)
+    if hint is MixtureConfig:
+        value = _fields_of_mixture(value)
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             problems.append(f"{path} is {value!r}; it must be a group of fields")
@@ -220,7 +222,7 @@ def _read_tuple(item, value, path: str, problems: list[str]) -> tuple:
     if isinstance(value, (str, bytes)) or not isinstance(value, (tuple, list)):
         problems.append(f"{path} is {value!r}; it must be a tuple of {item.__name__}, such as ({value!r},)")
         return ()
-    return tuple(_read_scalar(item, each, f"{path}[{i}]", problems) for i, each in enumerate(value))
+    return tuple(_read_value(item, each, f"{path}[{i}]", problems) for i, each in enumerate(value))
 
 
 def _read_scalar(hint, value, path: str, problems: list[str]):
@@ -230,6 +232,13 @@ def _read_scalar(hint, value, path: str, problems: list[str]):
     if not good:
         problems.append(f"{path} is {value!r}, a {type(value).__name__}; it must be a {hint.__name__}")
     return value
+
+
+def _fields_of_mixture(value):
+    """Tasks alone stand for a mixture of them; a `MixtureConfig` itself can have keys with dots, a ConfigDict none."""
+    if isinstance(value, MixtureConfig):
+        return _to_dict(value)
+    return {"tasks": value} if isinstance(value, (tuple, list)) else value
 
 
 def _read_file_task(value: Mapping, path: str, problems: list[str]) -> FileTask:
@@ -277,13 +286,8 @@ def _check_ranges(study: StudyConfig, problems: list[str]) -> None:
         problems.append(f"config.model.dropout is {study.model.dropout}; it must be -1 or in [0, 1)")
     if not study.seeds or len(set(study.seeds)) < len(study.seeds) or min(study.seeds) < 0:
         problems.append(f"config.seeds is {study.seeds}; it must hold at least one seed, all >= 0 and different")
-    for name, examples in study.budgets.items():
-        if name not in study.mixtures:
-            problems.append(f"config.budgets.{name}: no such mixture; {did_you_mean(name, study.mixtures)}")
-        elif examples < 1:
-            problems.append(f"config.budgets.{name} is {examples}; it must be at least 1")
-    if study.mixing_temperature <= 0:
-        problems.append(f"config.mixing_temperature is {study.mixing_temperature}; it must be positive")
+    for name, mixing in study.mixtures.items():
+        problems += mixing_problems(mixing, where=f"config.mixtures.{name}.")
     if not study.intermediates:
         problems.append("config.intermediates is empty; it must hold at least one row, such as {'none': ()}")
     for kind in study.recipes:

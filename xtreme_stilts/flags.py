@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,12 +24,26 @@ def parse(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
     try:
         return values(list(argv))
     except flags.Error as error:
-        raise UserError(str(error)) from error
+        raise UserError(_of_config_file(str(error))) from error
     except FileNotFoundError as error:
         raise UserError(f"--config: there is no file {error.filename or error}") from error
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         # ml_collections raises these for an unknown field or an unreadable value after --config.
         raise UserError(f"--config: {str(error).splitlines()[-1].strip()}") from error
+    except Exception as error:  # a config file is a program; whatever it raises
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise UserError(f"--config: {last.filename} line {last.lineno}: {type(error).__name__}: {error}") from error
+
+
+def _of_config_file(said: str) -> str:
+    """ml_collections' complaint in one sentence, where it has put a whole traceback of a config file into it."""
+    if "Traceback" not in said:
+        return said
+    fault = said.strip().splitlines()[-1]
+    if "UserError: " in fault:
+        return f"--config: {fault.partition('UserError: ')[2]}"
+    file, line = re.findall(r'File "(.*)", line (\d+)', said)[-1]
+    return f"--config: {file} line {line}: {fault}"
 
 
 def no_more(rest: Sequence[str]) -> None:

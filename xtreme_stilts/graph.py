@@ -126,7 +126,7 @@ class Plan:
 
     def families_after(self, phase: Phase) -> list[str]:
         """Families evaluated after a phase, each once."""
-        return list(dict.fromkeys(cell.family for cell in self.cells if cell.phase == phase))
+        return list(dict.fromkeys(c.family for c in self.cells if c.phase.fingerprint == phase.fingerprint))
 
 
 def plan(study: StudyConfig, *, root: Root) -> Plan:
@@ -183,7 +183,7 @@ class _Phases:
                 kind=kind,
                 mixture=found.name,
                 versions=_versions(found.tasks),
-                mixing=(found.temperature, found.cap, sorted(found.weights.items()), found.budget),
+                mixing=found.mixing,
                 root=self.root,
                 parent=parent,
                 recipe=recipe,

@@ -31,7 +31,9 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "FILE[:ARG] with get_config(arg).", lock_config=False)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Study directory, local or gs://; default ./runs/<config name>.")
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the phases to run and to reuse, and stop.")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the phases to run and to reuse and what they cost, and stop.")
+_TOPOLOGY = flags.DEFINE_multi_string("topology", [], "Chips that --dry_run tells hours for, such as h200:1.")
+_MFU = flags.DEFINE_float("mfu", 0.4, "Share of the chips' peak that --dry_run assumes.", 0.01, 1)
 _COORDINATOR = flags.DEFINE_string("coordinator", "", "Several processes: HOST:PORT of process 0.")
 _PROCESSES = flags.DEFINE_integer("processes", 0, "Several processes: how many there are.")
 _PROCESS = flags.DEFINE_integer("process", -1, "Several processes: the number of this one, from 0.")
@@ -54,12 +56,25 @@ def main(argv: list[str]) -> None:
     flags_lib.no_more(argv)
     if _CONFIG.value is None:
         raise UserError("no config was given; try --config=configs/quickstart.py")
+    if _DRY_RUN.value:
+        _plan()
+        return
     from xtreme_stilts import processes, study  # heavy imports only once the flags are right
 
     processes.join(coordinator=_COORDINATOR.value, count=_PROCESSES.value, index=_PROCESS.value)
     parsed = flags_lib.study_of(_CONFIG.value)
-    workdir = _WORKDIR.value or str(pathlib.Path("runs") / parsed.name)
-    study.run(parsed, workdir=workdir, dry_run=_DRY_RUN.value)
+    study.run(parsed, workdir=_workdir(parsed))
+
+
+def _plan() -> None:
+    from xtreme_stilts import planner
+
+    parsed = flags_lib.study_of(_CONFIG.value)
+    planner.show(parsed, workdir=_workdir(parsed), topologies=_TOPOLOGY.value, mfu=_MFU.value)
+
+
+def _workdir(parsed) -> str:
+    return _WORKDIR.value or str(pathlib.Path("runs") / parsed.name)
 
 
 def run(argv: list[str] | None = None) -> int:

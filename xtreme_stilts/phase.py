@@ -3,6 +3,7 @@
 A phase's folder holds all it leaves behind:
 
     phase.json       what was asked for (the contents of the fingerprint, readable)
+    run_card.json    how, where and how long it was trained (see run_card.py)
     latest/          orbax, to go on from; gone once the phase is done
     best/            orbax, the parameters handed over and evaluated
     metrics.jsonl    one line per interval and validation; tensorboard/ has the same
@@ -19,6 +20,7 @@ import functools
 import math
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import jax
@@ -26,7 +28,8 @@ import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 
-from xtreme_stilts import processes, tasks
+from xtreme_stilts import config as config_lib
+from xtreme_stilts import processes, run_card, tasks
 from xtreme_stilts.config import Recipe, StudyConfig
 from xtreme_stilts.data import cache as cache_lib
 from xtreme_stilts.data.cache import Cache, Joined
@@ -41,7 +44,8 @@ from xtreme_stilts.evaluation.score import rows_of_examples, score
 from xtreme_stilts.files import write_json
 from xtreme_stilts.graph import Phase
 from xtreme_stilts.models import EncoderConfig, Head, Model, hf
-from xtreme_stilts.training import memory
+from xtreme_stilts.run_card import RunCard
+from xtreme_stilts.training import logs, memory
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
 from xtreme_stilts.training.loop import Fit, TaskStream, Trainer
@@ -135,15 +139,67 @@ def train(phase: Phase, *, setting: Setting, title: str) -> Fit:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "phase.json", phase.describe())
     processes.barrier(f"{phase.folder} begins")
+    card = about(phase, setting=setting)
+    with _tracked(phase, card=card, setting=setting), run_card.recording(folder, card=card) as record:
+        fit = _fit(phase, setting=setting, title=title, record=record)
+        record.update(fit=dataclasses.asdict(fit))
+    if processes.is_first():
+        write_json(folder / "done.json", dataclasses.asdict(fit))
+        (folder / "latest").rmtree(missing_ok=True)
+    processes.barrier(f"{phase.folder} is done")
+    return fit
+
+
+def about(phase: Phase, *, setting: Setting) -> RunCard:
+    """What is known of a phase before it is trained."""
+    heads = heads_of(phase, setting=setting)
+    labels = {heads.of_task[task]: tuple(tasks.task(task).family.labels) for task in phase.task_names}
+    return RunCard(
+        study=setting.study.name,
+        kind=phase.kind,
+        path=phase.path,
+        seed=phase.seed,
+        fingerprint=phase.fingerprint,
+        phase=phase.describe(),
+        config=config_lib.to_dict(setting.study),
+        recipe=dataclasses.asdict(phase.recipe),
+        encoder=dataclasses.asdict(setting.encoder),
+        heads={name: {**dataclasses.asdict(head), "label_names": labels[name]} for name, head in heads.by_name.items()},
+        tokenizer={"name": setting.tokenizer.name, "fingerprint": setting.tokenizer.fingerprint},
+        weights=phase.root.weights,
+    )
+
+
+def _tracked(phase: Phase, *, card: RunCard, setting: Setting) -> AbstractContextManager:
+    """One W&B run for a phase, on process 0, where the config names a project; resuming the phase continues it."""
+    project = setting.study.wandb
+    if project:
+        processes.decided(lambda: bool(logs.load_wandb(project)))  # missing: all processes stop, not one
+    return logs.tracking(
+        project if processes.is_first() else "",
+        folder=setting.folder(phase),
+        name=f"{phase.path} (seed {phase.seed})",
+        group=setting.study.name,
+        id=phase.fingerprint[:16],
+        config={"phase": card.phase, "recipe": card.recipe, "study": card.config},
+    )
+
+
+def _fit(phase: Phase, *, setting: Setting, title: str, record: run_card.Recorder) -> Fit:
     heads = heads_of(phase, setting=setting)
     model = Model(setting.encoder, heads.by_name)
     groups = _groups(phase, setting=setting, heads=heads)
     trained = _trained(phase, setting=setting, model=model, groups=groups)
     recipe = _sized(phase, groups=groups, model=trained.model, setting=setting)
-    steps = _steps(recipe, [group.cache for group in groups])
+    mixture = tasks.mixture(phase.mixture)
+    passed = [group.cache for group in groups if not group.beside]
+    steps = _steps(recipe, passed, cap=mixture.cap, mlm_rate=mixture.mlm_rate)
+    record.update(
+        recipe=dataclasses.asdict(recipe), steps=steps, data=_data(phase, groups=groups, recipe=recipe, setting=setting)
+    )
     trainer = Trainer(
         trained.model,
-        folder=folder,
+        folder=setting.folder(phase),
         recipe=recipe,
         steps=steps,
         seed=phase.seed,
@@ -151,21 +207,26 @@ def train(phase: Phase, *, setting: Setting, title: str) -> Fit:
         title=title,
         profile_steps=setting.study.profile_steps,
     )
-    fit = trainer.fit(
+    return trainer.fit(
         trained.start,
         streams=[
             trained.renumber(_stream(group, number, phase=phase, recipe=recipe, setting=setting))
             for number, group in enumerate(groups)
         ],
+        heads=mixture.heads,
         validate=_validator(phase, recipe=recipe, setting=setting, model=model, heads=heads),
         whole=functools.partial(trained.whole, schedule=Schedule.of(recipe, steps=steps)),
         too_large=functools.partial(_too_large, groups=groups, model=trained.model, recipe=recipe, setting=setting),
     )
-    if processes.is_first():
-        write_json(folder / "done.json", dataclasses.asdict(fit))
-        (folder / "latest").rmtree(missing_ok=True)
-    processes.barrier(f"{phase.folder} is done")
-    return fit
+
+
+def _data(phase: Phase, *, groups: list[_Group], recipe: Recipe, setting: Setting) -> tuple[run_card.Data, ...]:
+    """The rows that a phase reads."""
+    trained = [part.cache for group in groups for part in group.cache.parts]
+    checked = [_validation_cache(task, recipe=recipe, setting=setting) for task in phase.task_names]
+    uses = {"train": trained, "validation": [cache for cache in checked if cache is not None]}
+    found = [run_card.Data.of(cache, use=use) for use, caches in uses.items() for cache in caches]
+    return tuple(dict.fromkeys(found))  # tasks can share a validation set
 
 
 def starting_params(phase: Phase, *, setting: Setting, model: Model) -> Tree:
@@ -225,7 +286,7 @@ def head_of(family: tasks.Family, *, setting: Setting) -> Head:
     """The head a family needs."""
     return Head(
         kind=family.kind,
-        num_labels=max(1, len(family.labels)),
+        num_labels=max(1, family.num_labels),
         num_choices=family.num_choices,
         pooling=setting.study.model.head_pooling,
     )
@@ -256,27 +317,33 @@ class _Group(NamedTuple):
 
     name: str
     head: str
-    rate: float  # share of the optimizer steps, before normalising
+    rate: float | Callable[[float], float]  # share of the optimizer steps, before normalising, or that at a progress
+    loss_weight: float
+    beside: bool  # language modelling beside the mixture's tasks
     family: tasks.Family
     cache: Cache | Joined
 
 
 def _groups(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Group]:
-    """MLM tasks are mixed within a batch, as XLM-R's languages are; of all others an optimizer step sees one, as in
-    jiant."""
+    """MLM tasks are mixed within a batch, as XLM-R's languages are; all others have batches of their own."""
     recipe, mixture = phase.recipe, tasks.mixture(phase.mixture)
     caches = {
         task: _training_cache(task, recipe=recipe, setting=setting, seed=phase.seed, share=mixture.share(task))
         for task in phase.task_names
     }
-    rates = {task: mixture.rate(task, rows=len(cache)) for task, cache in caches.items()}
+    rates_at = functools.partial(mixture.sampling_rates, {task: len(cache) for task, cache in caches.items()})
+    rates = rates_at()
     together = [task for task, cache in caches.items() if cache.kind == "mlm"]
     groups = [[task] for task in caches if task not in together] + ([together] if together else [])
     return [
         _Group(
             name=group[0] if len(group) == 1 else "mlm",
             head=heads.of_task[group[0]],
-            rate=sum(rates[task] for task in group),
+            rate=functools.partial(_rate_at, group, rates_at)
+            if mixture.sampling == "scheduled"
+            else sum(rates[task] for task in group),
+            loss_weight=mixture.loss_weights.get(group[0], 1.0),
+            beside=group[0] in mixture.mlm,
             family=tasks.task(group[0]).family,
             cache=caches[group[0]]
             if len(group) == 1
@@ -286,16 +353,29 @@ def _groups(phase: Phase, *, setting: Setting, heads: Heads) -> list[_Group]:
     ]
 
 
+def _rate_at(group: list[str], rates_at: Callable[..., dict[str, float]], progress: float) -> float:
+    rates = rates_at(progress=progress)
+    return sum(rates[task] for task in group)
+
+
 def _stream(group: _Group, number: int, *, phase: Phase, recipe: Recipe, setting: Setting) -> TaskStream:
     """The batches of a group; `number` is its place in the mixture."""
+    shape = training_shape(recipe, family=group.family, rows=recipe.rows)
     batches = training_batches(
         group.cache,
-        shape=training_shape(recipe, family=group.family, rows=recipe.rows),
+        shape=shape,
         seed=phase.seed * 1000 + number,
         mask_rate=recipe.mask_rate,
         local=local_rows(recipe.rows, mesh=setting.mesh),
     )
-    return TaskStream(name=group.name, head=group.head, rate=group.rate, batches=batches)
+    return TaskStream(
+        name=group.name,
+        head=group.head,
+        rate=group.rate,
+        batches=batches,
+        loss_weight=group.loss_weight,
+        like=blank(group.cache, shape=shape),
+    )
 
 
 class _Trained(NamedTuple):
@@ -420,8 +500,15 @@ def _with_shuffled_labels(cache: Cache, *, seed: int) -> Cache:
     return shuffled
 
 
-def _steps(recipe: Recipe, caches: list[Cache | Joined]) -> int:
-    """Optimizer steps: as configured, or what the epochs need with as many examples as a packed row holds."""
+def _steps(recipe: Recipe, caches: list[Cache | Joined], *, cap: int = 0, mlm_rate: float = 0.0) -> int:
+    """Optimizer steps: as configured, or what the epochs need with as many examples as a packed row holds.
+
+    Args:
+        recipe: says which.
+        caches: the tasks', without language modelling beside them.
+        cap: so many rows of each task count at most, as in jiant's configurator; 0 = all.
+        mlm_rate: share of the steps that language modelling beside the tasks takes from them.
+    """
     if recipe.steps:
         return recipe.steps
     rows = 0.0
@@ -430,8 +517,18 @@ def _steps(recipe: Recipe, caches: list[Cache | Joined]) -> int:
         if recipe.pack:
             shape = Shape.packed(1, length=recipe.length, choices=cache.num_choices, mask_rate=recipe.mask_rate)
             per_row = packing(cache, shape=shape, rows=min(512, len(cache))).examples_per_row
-        rows += recipe.epochs * len(cache) / per_row
-    return math.ceil(rows / (recipe.rows * recipe.accumulate))
+        counted = sum(min(len(part.cache), cap or len(part.cache)) for part in cache.parts)
+        rows += recipe.epochs * counted / per_row
+    return math.ceil(rows / (recipe.rows * recipe.accumulate) / (1 - mlm_rate))
+
+
+def _validation_cache(task: str, *, recipe: Recipe, setting: Setting) -> Cache | None:
+    """The validation set that a task's training is stopped by; None = it has none."""
+    name = tasks.task(task).family.validation
+    if name is None:
+        return None
+    length = setting.example_length(tasks.task(name).family, asked=recipe.max_length, row=recipe.length)
+    return setting.cache(name, "validation", max_length=length)
 
 
 def _validator(
@@ -439,19 +536,16 @@ def _validator(
 ) -> Callable[[Tree], dict[str, float]] | None:
     """params -> scores on the first rows of the mixture's English validation sets; None where there are none.
 
-    `selection`, the value to maximise, is the mean over tasks of each one's primary metric (MLM: minus the loss).
+    `selection`, the value to maximise, is the mean over tasks of each one's primary metric, in percent. Language
+    modelling is no part of it where there is anything else, beside the tasks or among them: its losses are reported
+    only. A phase of language modelling alone is judged by minus their mean.
     """
     checks = []
     for task in phase.task_names:
-        family = tasks.task(task).family
-        if family.validation is None:
+        cache = _validation_cache(task, recipe=recipe, setting=setting)
+        if cache is None:
             continue
-        source = tasks.task(family.validation)
-        cache = setting.cache(
-            family.validation,
-            "validation",
-            max_length=setting.example_length(source.family, asked=recipe.max_length, row=recipe.length),
-        )
+        source = tasks.task(tasks.task(task).family.validation)
         shape = training_shape(recipe, family=source.family, rows=recipe.rows)
         first = rows_of_examples(cache, examples=recipe.eval_rows)
         checks.append(
@@ -465,19 +559,26 @@ def _validator(
         return None
 
     def validate(params: Tree) -> dict[str, float]:
-        values, selection = {}, []
+        values, percents, losses = {}, [], []
+        found: dict[tuple[str, str], dict[str, float]] = {}  # languages of one family share a validation set
         for task, source, asked in checks:
+            key = (source.name, asked["head"])
+            if key not in found:
+                found[key] = _validation_scores(model, params, source=source, asked=asked)
+            values |= {f"{task}/{name}": value for name, value in found[key].items()}
             if source.family.kind == "mlm":
-                loss = mlm_loss(model, params, **asked)
-                values[f"{task}/loss"] = loss
-                selection.append(-loss)
-                continue
-            outputs = predict(model, params, **asked)
-            scores = score(
-                source.family, outputs, cache=asked["cache"], language=source.language, rows=asked["rows"]
-            ).scores
-            values |= {f"{task}/{name}": value for name, value in scores.items()}
-            selection.append(metrics.primary_value(source.family.metric, scores))
-        return {**values, "selection": sum(selection) / len(selection)}
+                losses.append(-found[key]["loss"])
+            else:
+                percents.append(metrics.primary_value(source.family.metric, found[key]))
+        selected = percents or losses
+        return {**values, "selection": sum(selected) / len(selected)}
 
     return validate
+
+
+def _validation_scores(model: Model, params: Tree, *, source: tasks.Task, asked: dict[str, Any]) -> dict[str, float]:
+    """Metric -> value on the first rows of a validation set; a language model's `loss`."""
+    if source.family.kind == "mlm":
+        return {"loss": mlm_loss(model, params, **asked)}
+    outputs = predict(model, params, **asked)
+    return score(source.family, outputs, cache=asked["cache"], language=source.language, rows=asked["rows"]).scores

@@ -105,7 +105,7 @@ def check_agreement(what: str, value: Mapping[str, Any]) -> None:
     if jax.process_count() == 1:
         return
     texts = _gather(json.dumps(value, sort_keys=True, default=str).encode())
-    first, *others = (_flat(json.loads(text), what) for text in texts)
+    first, *others = (flat(json.loads(text), what) for text in texts)
     for number, other in enumerate(others, 1):
         for name in sorted(first.keys() | other.keys()):
             if first.get(name) != other.get(name):
@@ -115,10 +115,11 @@ def check_agreement(what: str, value: Mapping[str, Any]) -> None:
                 )
 
 
-def _flat(value: Any, path: str) -> dict[str, Any]:
+def flat(value: Any, path: str) -> dict[str, Any]:
+    """The leaves of nested dicts by their dotted paths, which begin with `path`."""
     if not isinstance(value, Mapping):
         return {path: value}
-    return {name: leaf for key, each in value.items() for name, leaf in _flat(each, f"{path}.{key}").items()}
+    return {name: leaf for key, each in value.items() for name, leaf in flat(each, f"{path}.{key}").items()}
 
 
 def _gather(message: bytes) -> list[bytes]:

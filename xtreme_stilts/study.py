@@ -1,20 +1,10 @@
-"""Runs a study: lays out the graph of phases, runs what is missing in order, and keeps results.csv up to date.
-
-The study directory:
-
-    config.json      the resolved config
-    results.csv      one row per score; all tables and plots come from it
-    phases/          one folder per phase, named by its fingerprint (see phase.py)
-    cache/           tokenised data (unless config.cache_dir says elsewhere)
-    compiled/        compiled functions, shared by all phases and by later runs
-    report/          index.html
-"""
+"""Runs a study: lays out the graph of phases, runs what is missing in order, and keeps results.csv up to date."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
-import json
 import pathlib
 import time
 from collections.abc import Callable
@@ -25,28 +15,29 @@ from etils import epath
 
 from xtreme_stilts import config as config_lib
 from xtreme_stilts import processes, stopping, tasks
+from xtreme_stilts.claims import Claims
 from xtreme_stilts.config import StudyConfig
 from xtreme_stilts.data.tokenizer import Tokenizer, load_tokenizer
-from xtreme_stilts.errors import Stopped, UserError
-from xtreme_stilts.evaluation.zero_shot import LanguageScores, evaluate, evaluation_shape, languages_of
-from xtreme_stilts.files import write_json
-from xtreme_stilts.graph import Cell, Phase, Plan, Root, plan
+from xtreme_stilts.directory import open_directory
+from xtreme_stilts.errors import UserError
+from xtreme_stilts.evaluation.zero_shot import evaluation_shape, languages_of
+from xtreme_stilts.graph import Phase, Plan, Root, plan
 from xtreme_stilts.models import EncoderConfig, hf, preset
-from xtreme_stilts.phase import Setting, heads_of, train, training_shape
+from xtreme_stilts.phase import Setting, heads_of, training_shape
 from xtreme_stilts.report import html, table
 from xtreme_stilts.report import results as results_lib
 from xtreme_stilts.tasks.files import register_file_tasks
 from xtreme_stilts.training.checkpoints import quiet_orbax
 from xtreme_stilts.training.sharding import check_rows, make_mesh
+from xtreme_stilts.worker import work
 
 
-def run(study: StudyConfig, *, workdir: epath.PathLike, dry_run: bool = False) -> None:
+def run(study: StudyConfig, *, workdir: epath.PathLike) -> None:
     """Runs what is missing of a study and prints the table.
 
     Args:
         study: the checked config.
         workdir: the study directory, local or gs://.
-        dry_run: print the phases and stop.
 
     Raises:
         UserError: bad input; everything finished so far stays and is reused.
@@ -58,15 +49,18 @@ def run(study: StudyConfig, *, workdir: epath.PathLike, dry_run: bool = False) -
     setting = prepare(study, workdir=epath.Path(workdir))
     layout = plan(study, root=root_of(setting))
     check_fit(layout, setting=setting)
+    for phase in layout.phases:
+        for name in phase.task_names:
+            tuple(tasks.task(name).family.labels)  # raises where they depend on data that are not here
     say = rich.console.Console(highlight=False, soft_wrap=True).print if processes.is_first() else _unheard
-    _print_plan(layout, setting=setting, say=say)
-    if dry_run:
-        return
-    _open_workdir(setting, layout)
+    _say_plan(layout, setting=setting, say=say)
+    claims = Claims(say=say)
+    open_directory(layout, setting=setting, claims=claims)
     stopping.watch()
-    for number, phase in enumerate(layout.phases, 1):
-        _run_phase(phase, f"[{number}/{len(layout.phases)}]", layout=layout, setting=setting, say=say)
-    _report(setting, say=say)
+    failures = work(layout, setting=setting, claims=claims, say=say)
+    _report(setting, claims=claims, say=say)
+    if failures:
+        raise UserError("\n".join(failures))
     say(f"done in {time.monotonic() - began:.0f} s: {setting.workdir}/results.csv, {setting.workdir}/report/index.html")
 
 
@@ -86,15 +80,8 @@ def register(study: StudyConfig) -> None:
         except ImportError as error:
             raise UserError(f"config.import_modules: {name!r} cannot be imported: {error}") from error
     register_file_tasks(study.tasks, where="config.tasks")
-    for name, parts in study.mixtures.items():
-        members = [task for part in parts for task in tasks.mixture(part).tasks]
-        mixture = tasks.Mixture(
-            name=name,
-            tasks=tuple(members),
-            temperature=study.mixing_temperature,
-            budget=study.budgets.get(name, 0),
-        )
-        tasks.register_mixture(mixture)
+    for name, given in study.mixtures.items():
+        tasks.register_mixture(tasks.mixture_of(name, given))
     tasks.configure(
         data_dir=study.data_dir, download=study.download, text_dir=study.text_dir, manual_dir=study.manual_dir
     )
@@ -195,6 +182,8 @@ def _check_trained(phase: Phase, *, setting: Setting) -> None:
         field=f"rows of phase {phase.mixture!r} (config.recipes.{phase.kind})",
     )
     heads_of(phase, setting=setting)
+    if tasks.mixture(phase.mixture).heads == "mixed":
+        _check_mixed(phase)
     if not recipe.steps and not recipe.epochs:
         raise UserError(
             f"phase {phase.mixture!r}: config.recipes.{phase.kind} has neither steps nor epochs; set one of them"
@@ -206,6 +195,19 @@ def _check_trained(phase: Phase, *, setting: Setting) -> None:
         setting.example_length(found.family, asked=recipe.max_length, row=recipe.length)
 
 
+def _check_mixed(phase: Phase) -> None:
+    """Which tasks a step mixes depends on its micro-batches, so their number must not depend on the device."""
+    recipe, where = phase.recipe, f"phase {phase.mixture!r}: heads is 'mixed', but config.recipes.{phase.kind}"
+    if not recipe.rows:
+        raise UserError(f"{where}.rows is 0; a step mixes as many tasks as it has micro-batches, so set their rows")
+    rows_per_step = recipe.tokens_per_step // recipe.length
+    micro_batches = rows_per_step // recipe.rows if rows_per_step else recipe.accumulate
+    if micro_batches < 2:
+        raise UserError(
+            f"{where} makes one micro-batch of a step; set accumulate, or tokens_per_step, for at least two"
+        )
+
+
 # --------------------------------------------------------------------------------------------------
 # Running
 
@@ -214,111 +216,22 @@ def _unheard(*_args) -> None:
     """What all processes but the first say."""
 
 
-def _open_workdir(setting: Setting, layout: Plan) -> None:
-    if processes.is_first():
-        _write_workdir(setting, layout)
-    processes.barrier("the study directory is open")
-    if not (setting.workdir / "config.json").exists():
-        raise UserError(
-            f"--workdir {setting.workdir} is not the same folder for all processes: process {jax.process_index()} does "
-            "not see what process 0 wrote there; name a shared folder or a gs:// one"
-        )
-    # One compilation serves all phases, languages and seeds of the study, and its next run.
-    jax.config.update("jax_compilation_cache_dir", setting.study.compilation_cache or str(setting.workdir / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-
-
-def _write_workdir(setting: Setting, layout: Plan) -> None:
-    setting.workdir.mkdir(parents=True, exist_ok=True)
-    results = setting.workdir / "results.csv"
-    if results.exists():
-        # Scores of phases the config no longer asks for must not mix with the others; the phases themselves stay.
-        wanted = {phase.fingerprint for phase in layout.phases}
-        results_lib.write(results, [row for row in results_lib.scores(results) if row.fingerprint in wanted])
-    write_json(setting.workdir / "config.json", config_lib.to_dict(setting.study))
-
-
-def _run_phase(phase: Phase, number: str, *, layout: Plan, setting: Setting, say: Callable) -> None:
-    """Trains a phase unless it is done, evaluates what is asked of it, and adds its rows to results.csv."""
-    title = f"{number} {phase.kind} {phase.path} (seed {phase.seed})"
-    steps = 0
-    if phase.recipe is not None:
-        record = setting.folder(phase) / "done.json"
-        if processes.decided(record.exists):
-            say(f"{title}: reused")
-        else:
-            train(phase, setting=setting, title=title)
-        steps = processes.decided(lambda: json.loads(record.read_text())["best_step"])
-    scores: dict[str, list[LanguageScores]] = {}
-    for name in layout.families_after(phase):
-        done: list[str] = []
-
-        def note(language: str, done: list[str] = done) -> None:
-            done.append(language)
-            if stopping.requested():
-                raise Stopped(f"the evaluation after {language}")
-
-        began = time.monotonic()
-        scores[name] = evaluate(phase, tasks.family(name), setting=setting, note=note)
-        if done:
-            say(f"{number} evaluated {name} in {len(done)} languages, {time.monotonic() - began:.1f} s")
-    cells = [cell for cell in layout.cells if cell.phase == phase]
-    if cells and processes.is_first():
-        rows = [row for cell in cells for row in _rows(cell, scores[cell.family], steps=steps, setting=setting)]
-        results_lib.add(setting.workdir / "results.csv", rows)
-
-
-def _rows(cell: Cell, scores: list[LanguageScores], *, steps: int, setting: Setting) -> list[results_lib.Result]:
-    """The rows of results.csv that one cell of the table gives."""
-    model = setting.study.model
-    name = pathlib.PurePath(model.weights).name if model.weights else model.preset
-    return [
-        results_lib.Result(
-            model=name,
-            intermediate=cell.row,
-            target=cell.family,
-            language=found.language,
-            split=found.split,
-            metric=metric,
-            value=value,
-            examples=found.examples,
-            seed=cell.seed,
-            layer=found.layer,
-            pooling=found.pooling,
-            steps=steps,
-            fingerprint=cell.phase.fingerprint,
-        )
-        for found in scores
-        for metric, value in {**found.scores, "chance": found.chance}.items()
-        if value is not None
-    ]
-
-
-def _report(setting: Setting, *, say: Callable) -> None:
-    if not processes.is_first():
+def _report(setting: Setting, *, claims: Claims, say: Callable) -> None:
+    if not processes.is_first() or not (setting.workdir / "results.csv").exists():
         return
     frame = results_lib.read(setting.workdir / "results.csv")
     chance = frame[frame.metric == "chance"].groupby("target").value.mean().to_dict()
     table.print_table(frame, chance=chance)
-    html.write_report(setting.workdir, chance=chance)
+    with claims.take(setting.workdir, "report") or contextlib.nullcontext() as held:
+        if held is None:
+            say("another worker writes the report")
+        else:
+            html.try_report(setting.workdir, chance=chance)
 
 
-def _print_plan(layout: Plan, *, setting: Setting, say: Callable) -> None:
-    """One line a phase: what it starts from, how long it trains, what is evaluated after it, whether it is done."""
+def _say_plan(layout: Plan, *, setting: Setting, say: Callable) -> None:
+    done = sum(phase.recipe is not None and setting.is_done(phase) for phase in layout.phases)
     say(
-        f"study {setting.study.name!r}: {len(layout.phases)} phases for {len(layout.cells)} cells of the table, "
-        f"{jax.device_count()} {jax.devices()[0].device_kind} device(s), {setting.workdir}"
+        f"study {setting.study.name!r}: {len(layout.phases)} phases for {len(layout.cells)} cells of the table, {done} "
+        f"of them trained before, {jax.device_count()} {jax.devices()[0].device_kind} device(s), {setting.workdir}"
     )
-    for number, phase in enumerate(layout.phases, 1):
-        recipe = phase.recipe
-        amount = (
-            "no training"
-            if recipe is None
-            else f"{recipe.steps} steps"
-            if recipe.steps
-            else f"{recipe.epochs:g} epochs"
-        )
-        families = layout.families_after(phase)
-        then = f", then evaluates {' '.join(families)}" if families else ""
-        state = "done" if recipe is not None and setting.is_done(phase) else "to run" if recipe else "evaluation"
-        say(f"  [{number}/{len(layout.phases)}] {state}: {phase.kind} {phase.path} (seed {phase.seed}), {amount}{then}")

@@ -149,7 +149,7 @@ def test_plan_of_a_cpu_step():
     given = side_by_side.parsed(side_by_side.arguments("x", repeats=4), ["--data", ""])
     plan = side_by_side.plans(given, mean=41.9)
     packed = plan["ours"]["packed"]
-    assert (packed["micro_batches"], packed["micro_rows"], packed["length"]) == (1, 5, 256)  # 32 * 41.9 / 0.97 / 256
+    assert (packed["micro_batches"], packed["micro_rows"], packed["length"]) == (1, 11, 128)  # 32 * 41.9 / 0.97 / 128
     assert plan["ours"]["same"]["examples"] == plan["hf"]["same"]["examples"] == 8  # 8 * 128 = 1,024 tokens
     assert [plan["hf"][name]["examples"] for name in ("dynamic", "max")] == [32, 32]
     assert [plan["hf"][name]["autocast"] for name in ("dynamic", "dynamic_bf16")] == [False, True]

@@ -1,6 +1,6 @@
 """Runs in a process with 8 virtual CPU devices: training and prediction on one mesh, or restoring on others.
 
-python program.py train DATA,FSDP,TENSOR OUT      three steps of each head, predictions; checkpoint under OUT
+python program.py train DATA,FSDP,TENSOR OUT      a step of each head, one of all, predictions; checkpoint under OUT
 python program.py restore MESH[:MESH...] OUT      reads OUT's checkpoint on each mesh and compares with OUT's arrays
 """
 
@@ -19,6 +19,7 @@ from xtreme_stilts.config import MeshConfig, Recipe
 from xtreme_stilts.models import EncoderConfig, Head, Model
 from xtreme_stilts.training import steps
 from xtreme_stilts.training.checkpoints import Checkpoints
+from xtreme_stilts.training.mixed import Draws, Layout, mixed_step
 from xtreme_stilts.training.optimizer import AdamW, Schedule
 from xtreme_stilts.training.sharding import make_mesh, param_shardings, put_batch
 
@@ -65,6 +66,13 @@ def train(mesh, out: pathlib.Path) -> None:
         placed = put_batch({name: value[None] for name, value in batch(number).items()}, mesh=mesh, leading=1)
         state, metrics = run(state, placed, Schedule.of(RECIPE, steps=10), np.uint32(7))
         result |= {f"{head}/loss": metrics.loss, f"{head}/norm": metrics.grad_norm, f"{head}/tokens": metrics.tokens}
+    layout = Layout.of(MODEL, heads=list(MODEL.heads), like=[batch(0)] * len(MODEL.heads))
+    drawn = [0, 2, 1, 2]
+    placed = put_batch(layout.stack([batch(10 + number) for number in range(len(drawn))]), mesh=mesh, leading=1)
+    draws = Draws(np.int32(drawn), np.float32([1, 2, 0.5]))
+    run = mixed_step(MODEL, layout, optimizer, mesh)
+    state, metrics = run(state, placed, Schedule.of(RECIPE, steps=10), np.uint32(7), draws)
+    result |= {"mixed/losses": metrics.task_losses, "mixed/norm": metrics.grad_norm, "mixed/tokens": metrics.tokens}
     predicted = steps.predict_step(MODEL, "span", mesh)(state.params, put_batch(batch(9), mesh=mesh))
     result |= {"start_logits": predicted["start_logits"], "row": predicted["row"]}
     result |= {f"start/{name}": leaf for name, leaf in flat(start)} | {

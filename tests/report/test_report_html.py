@@ -60,6 +60,7 @@ class Reader(html.parser.HTMLParser):
         self.tags: list[str] = []
         self.ids: list[str] = []
         self.tables: list[list[list[str]]] = []
+        self.captions: list[str] = []
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
@@ -69,6 +70,7 @@ class Reader(html.parser.HTMLParser):
         self.open.append(tag)
         if tag == "table":
             self.tables.append([])
+            self.captions.append("")
         if tag == "tr":
             self.tables[-1].append([])
         if tag in ("td", "th"):
@@ -83,6 +85,13 @@ class Reader(html.parser.HTMLParser):
     def handle_data(self, data):
         if {"td", "th"} & set(self.open):
             self.tables[-1][-1][-1] += data
+        if "caption" in self.open:
+            self.captions[-1] += data
+
+    def table(self, caption: str) -> list[list[str]]:
+        """The first table whose caption begins so."""
+        number = next(i for i, found in enumerate(self.captions) if found.startswith(caption))
+        return self.tables[number]
 
 
 def read(path: pathlib.Path) -> Reader:
@@ -95,7 +104,7 @@ def read(path: pathlib.Path) -> Reader:
 def test_the_main_table_stands_in_the_page(tmp_path):
     path = page.write_report(study(tmp_path))
     assert path == tmp_path / "report" / "index.html"
-    main_table, zero_shot = read(path).tables[:2]
+    main_table, zero_shot = (read(path).table(caption) for caption in ("All languages", "Zero-shot"))
     # none: xnli (70 + 60) / 2 + 1.5; seeds differ by 1, so the deviation is sqrt(.5). Tatoeba: layer 14.
     assert main_table == [
         ["", "Classification", "Retrieval", ""],
@@ -108,28 +117,27 @@ def test_the_main_table_stands_in_the_page(tmp_path):
 
 def test_every_target_has_a_map_of_values_and_of_deltas(tmp_path):
     reader = read(page.write_report(study(tmp_path)))
-    assert reader.tables[2] == [
+    assert reader.table("Score") == [
         ["", "mean", "zero-shot", "en", "de"],
         ["none", "66.5", "61.5", "71.5", "61.5"],
         ["mnli", "70.5", "65.5", "75.5", "65.5"],
     ]
-    assert reader.tables[3] == [["", "mean", "zero-shot", "en", "de"], ["mnli", *["+4.0"] * 4]]
+    assert reader.table("Difference to") == [["", "mean", "zero-shot", "en", "de"], ["mnli", *["+4.0"] * 4]]
 
 
 def test_colour_follows_value_and_delta(tmp_path):
     text = page.write_report(study(tmp_path)).read_text()
     # Values from 61.5 to 75.5: the lowest has no colour, the highest all of it.
-    assert '<td class="value" style="--t:0.00">61.5</td>' in text
-    assert '<td class="value" style="--t:1.00">75.5</td>' in text
-    assert f'<td class="value" style="--t:{(70.5 - 61.5) / 14:.2f}">70.5</td>' in text
-    assert '<td class="gain" style="--t:1.00">+4.0</td>' in text
-    assert '<td class="loss" style="--t:1.00">−4.0</td>' in text
+    for share, value in ((0, "61.5"), (1, "75.5"), ((70.5 - 61.5) / 14, "70.5")):
+        assert re.search(f'<td class="value" style="--t:{share:.2f}"[^>]*>{value}</td>', text)
+    assert re.search(r'<td class="gain" style="--t:1.00"[^>]*>\+4.0</td>', text)
+    assert re.search(r'<td class="loss" style="--t:1.00"[^>]*>−4.0</td>', text)
 
 
 def test_small_deltas_do_not_get_full_colour(tmp_path):
     rows = [result(name, "xnli", "en", value) for name, value in (("none", 50.0), ("mnli", 50.5))]
     results.write(tmp_path / "results.csv", rows)
-    assert '<td class="gain" style="--t:0.25">+0.5</td>' in page.write_report(tmp_path).read_text()
+    assert re.search(r'<td class="gain" style="--t:0.25"[^>]*>\+0.5</td>', page.write_report(tmp_path).read_text())
 
 
 def test_text_from_data_never_becomes_markup(tmp_path):
@@ -142,8 +150,7 @@ def test_text_from_data_never_becomes_markup(tmp_path):
     reader = read(path)
     assert not {"script", "b", "i"} & set(reader.tags)
     assert "&lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt;" in path.read_text()
-    assert ">&lt;b&gt;&amp;$x^2$: loss</text>" in path.read_text()  # a formula neither
-    assert EVIL in [row[0] for row in reader.tables[0]]
+    assert EVIL in [row[0] for row in reader.table("All languages")]
 
 
 def test_attributes_are_escaped_too():
@@ -168,12 +175,6 @@ def test_the_page_stands_alone_and_is_the_same_every_time(tmp_path):
     assert page.write_report(tmp_path).read_text() == text
 
 
-def test_curves_are_named_by_target_and_damaged_lines_are_told(tmp_path):
-    text = page.write_report(study(tmp_path)).read_text()
-    assert "XNLI: loss" in text and "1 unreadable line of metrics.jsonl left out" in text
-    assert "time" not in re.findall(r">([^<]*): time<", text)
-
-
 def test_without_logs_config_and_layers_those_parts_are_not_there(tmp_path):
     results.write(tmp_path / "results.csv", [result("none", "xnli", "en", 50.0)])
     text = page.write_report(tmp_path).read_text()
@@ -192,9 +193,9 @@ def test_missing_and_partial_cells(tmp_path):
     rows = [result("none", "xnli", code, 50.0) for code in ("en", "de")]
     rows += [result("mnli", "xnli", "en", 60.0), result("none", "pawsx", "en", 0.0)]
     results.write(tmp_path / "results.csv", rows)
-    tables = read(page.write_report(tmp_path)).tables
-    assert tables[0][2:] == [["none", "50.0", "0.0", "–"], ["mnli", "60.0*", "–", "–"]]
-    assert tables[2][2] == ["mnli", "60.0*", "–", "60.0", "–"]
+    reader = read(page.write_report(tmp_path))
+    assert reader.table("All languages")[2:] == [["none", "50.0", "0.0", "–"], ["mnli", "60.0*", "–", "–"]]
+    assert reader.table("Score")[2] == ["mnli", "60.0*", "–", "60.0", "–"]
 
 
 def test_several_models_get_sections_of_their_own(tmp_path):

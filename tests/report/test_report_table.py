@@ -328,19 +328,37 @@ def test_chance_levels_get_a_row_and_their_average_only_when_all_are_known():
         "–",
         "–",
     ]
-    assert "| *chance* | 33.3 | – | – | – |" in tables.to_markdown(some)
 
 
-def test_markdown():
-    rows = [row for row in study() if row.target == "xnli"]
-    rows += [result("a|b*<i>", "xnli", code, 40.0) for code in ("en", "de", "sw")]
-    assert tables.to_markdown(tables.paper_table(to_frame(rows))).splitlines()[:5] == [
-        "| intermediate | XNLI | average |",
-        "| --- | ---: | ---: |",
-        "| none | 70.0 | 70.0 |",
-        "| a\\|b\\*&lt;i> | 40.0 (-30.0) | 40.0 (-30.0) |",
-        "| mnli | **75.0** (+5.0) | **75.0** (+5.0) |",
+def test_scores_by_seed():
+    rows = [
+        result(row, target, "en", value + seed, seed=seed)
+        for seed in (1, 2)
+        for row, target, value in (("none", "xnli", 50.0), ("mnli", "xnli", 60.0), ("none", "pawsx", 30.0))
     ]
+    rows += [result("mnli", "pawsx", "en", 41.0, seed=2)]
+    table = tables.paper_table(to_frame(rows))
+    assert table.by_seed("xnli").to_numpy().tolist() == [[51, 52], [61, 62]]
+    assert table.by_seed("pawsx").loc["none"].tolist() == [31, 32]
+    assert math.isnan(table.by_seed("pawsx").at["mnli", 1]) and table.by_seed("pawsx").at["mnli", 2] == 41
+    # An average needs both targets, so "mnli" has that of the second seed only.
+    assert table.by_seed("average").loc["none"].tolist() == [41, 42]
+    assert math.isnan(table.by_seed("average").at["mnli", 1]) and table.by_seed("average").at["mnli", 2] == 51.5
+
+
+def test_a_joint_table_compares_each_model_with_its_own_baseline():
+    other = [result("none", "xnli", code, 20.0, model="big") for code in ("en", "de", "sw")]
+    other += [result("mnli", "xnli", code, 23.0, model="big") for code in ("en", "de", "sw")]
+    frame = to_frame([*study(), *other])
+    parts = {name: tables.paper_table(frame, model=name) for name in ("mini", "big")}
+    joint = tables.joint_table(parts)
+    assert joint.mean.index.tolist() == ["mini: none", "mini: mnli", "big: none", "big: mnli"]
+    assert joint.mean["xnli"].tolist() == [70, 75, 20, 23]
+    assert joint.delta.loc[["mini: mnli", "big: mnli"], "xnli"].tolist() == [5, 3]
+    assert joint.delta.loc[["mini: none", "big: none"]].isna().all(axis=None)
+    assert joint.average_over == ("xnli",)  # the only target of both
+    assert joint.mean["average"].tolist() == [70, 75, 20, 23]
+    assert tables.joint_table(parts, without=["xnli"]).mean.columns.tolist() == ["udpos", "xquad", "average"]
 
 
 def test_a_delta_that_rounds_to_nothing_has_no_sign():

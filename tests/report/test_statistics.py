@@ -433,6 +433,7 @@ def mined(made: Study, *, with_gold: bool) -> None:
         made.result(row, "mini_bucc2018", "de", {"f1_by_layer": f1}, 0, **place)
         own = {"f1_by_layer": 10.0 if row == "none" else 30.0}
         made.result(row, "mini_bucc2018", "de", own, 0, split="validation", **place)
+        made.result(row, "mini_bucc2018", "de", {"f1": own["f1_by_layer"]}, 0, split="validation", **place)
         other = place | {"layer": 0}
         made.result(row, "mini_bucc2018", "de", {"f1_by_layer": 99.0}, 0, split="validation", **other)
         lines = [

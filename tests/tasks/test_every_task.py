@@ -46,8 +46,7 @@ def results(tmp_path_factory) -> Iterator[pd.DataFrame]:
         recipe.steps, recipe.rows, recipe.length, recipe.log_every = 1, 2, 512, 1
     tree.evaluation.length, tree.evaluation.rows = 512, 2
     translated = [f"{family.name}.{code}" for family in TRANSLATED for code in _languages(family)]
-    tree.mixtures = {"translated": tuple(translated)}
-    tree.budgets = {"translated": 3 * len(translated)}
+    tree.mixtures = {"translated": {"tasks": tuple(translated), "budget": 3 * len(translated)}}
     tree.intermediates = {"translated": ("translated",)}
     tree.targets = tuple(family.name for family in EVALUATED if family.train)
     tree.retrieval = tuple(family.name for family in EVALUATED if family.kind == "embedding")

@@ -235,17 +235,32 @@ def _toy(name, **sizes):
     return read
 
 
+def _toy_text(**sizes):
+    def read(language, split):
+        return ({"text": f"line {i}"} for i in range(sizes[language]))
+
+    source = sources.Rows(read=read, version=lambda language: "1")
+    convert = tasks.family("text_file").convert
+    return registry.Family(
+        name="text", kind="mlm", metric="perplexity", languages=tuple(sizes), source=source, convert=convert
+    )
+
+
 @pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize(
-    ("temperature", "cap", "rates"),
+    ("fields", "rates"),
     [
-        (1.0, None, (1000.0, 10.0)),
-        (2.0, None, (1000**0.5, 10**0.5)),
-        (1.0, 100, (100.0, 10.0)),
-        (2.0, 100, (10.0, 10**0.5)),
+        ({}, (1000.0, 10.0)),
+        ({"cap": 100}, (100.0, 10.0)),
+        ({"sampling": "uniform"}, (1.0, 1.0)),
+        ({"sampling": "temperature", "temperature": 2.0}, (1000**0.5, 10**0.5)),
+        ({"sampling": "temperature", "temperature": 2.0, "cap": 100}, (10.0, 10**0.5)),
+        ({"sampling": "specified", "rates": {"big.en": 0.25, "small.en": 1.0}}, (0.25, 1.0)),
+        ({"sampling": "scheduled", "schedule": {"big.en": ((0, 4.0), (1, 0.0)), "small.en": ((0, 1.0),)}}, (2.0, 1.0)),
+        ({"mlm": ("text.en", "text.de"), "mlm_rate": 0.5}, (1000.0, 10.0, 1010 / 3, 1010 * 2 / 3)),
     ],
 )
-def test_rates_follow_size_cap_and_temperature(temperature, cap, rates):
+def test_rates_are_ours(fields, rates):
     for name in ("big", "small"):
         source = sources.Rows(read=_toy(name, big=1000, small=10), version=lambda language: "1")
         tasks.register_family(
@@ -258,10 +273,17 @@ def test_rates_follow_size_cap_and_temperature(temperature, cap, rates):
                 convert=tasks.family("mnli").convert,
             )
         )
-    tasks.register_mixture(tasks.Mixture(name="toys", tasks=("big.en", "small.en"), temperature=temperature, cap=cap))
+    # As many German lines as make their smoothed number twice the English one.
+    tasks.register_family(_toy_text(en=1000, de=round(1000 * 2 ** (1 / 0.3))))
+    beside = fields.get("mlm", ())
+    ours = tasks.Mixture(name="toys", tasks=("big.en", "small.en", *beside), **fields)
+    tasks.register_mixture(ours)
     seqio_tasks.register()
     mixture = seqio.get_mixture_or_task("toys")
-    assert tuple(mixture.get_rate(task) for task in mixture.tasks) == pytest.approx(rates)
+    found = {task.name: mixture.get_rate(task) for task in mixture.tasks}
+    assert [found[name] for name in ours.tasks] == pytest.approx(rates, rel=1e-4)
+    rows = {task.name: task.num_input_examples("train") for task in mixture.tasks}
+    assert found == pytest.approx(ours.sampling_rates(rows, progress=0.5))
     first = next(iter(mixture.get_dataset(split="train", shuffle=False).as_numpy_iterator()))
     assert set(first) == {"id", "inputs", "targets", "starts"}
 

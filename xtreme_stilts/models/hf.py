@@ -27,7 +27,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from xtreme_stilts.errors import UserError
+from xtreme_stilts.errors import UserError, did_you_mean
 from xtreme_stilts.models.encoder import EncoderConfig
 from xtreme_stilts.models.heads import Head
 from xtreme_stilts.models.model import Model, Params
@@ -39,6 +39,7 @@ _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 _PRETRAINING_PREFIXES = ("lm_head.", "cls.")
 _TASK_PREFIXES = ("classifier.", "qa_outputs.")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
+SENTENCE_KINDS = ("classification", "regression", "choice")
 _CLASS_NAMES = {
     "xlm-roberta": "XLMRoberta",
     "roberta": "Roberta",
@@ -97,11 +98,14 @@ def encoder_table(config: EncoderConfig) -> list[Entry]:
 
 
 def head_table(head: Head, config: EncoderConfig) -> list[Entry]:
-    """Every tensor of a head that `transformers` has in the same form.
+    """Every tensor of a head that `transformers` has in the same form, named as in its class of `architecture`.
+
+    A sentence head on the first token's state is dense, tanh, dense. XLM-R's sequence classification is the same. Its
+    multiple choice, and both of BERT, are the pooler (dense, tanh) and one dense layer: there our first layer is the
+    pooler, and the encoder's own, which our head does not read, has no place.
 
     Raises:
-        UserError: it has none: a sentence head after the pooler, multiple choice, embedding; and for BERT
-            every sentence head, which has one dense layer less there.
+        UserError: it has none: a sentence head after the pooler, which is one layer more; embedding.
     """
     width, bert = config.hidden_size, config.model_type == "bert"
     if head.kind == "mlm":
@@ -114,15 +118,37 @@ def head_table(head: Head, config: EncoderConfig) -> list[Entry]:
         return list(_dense("classifier", width, head.num_labels, "out"))
     if head.kind == "span":
         return list(_dense("qa_outputs", width, 2, "out"))
-    if head.kind in ("classification", "regression") and head.pooling == "cls" and not bert:
-        outputs = head.num_labels if head.kind == "classification" else 1
-        inner = _dense("classifier.dense", width, width, "dense")
-        return [*inner, *_dense("classifier.out_proj", width, outputs, "out")]
+    if head.kind in SENTENCE_KINDS and head.pooling == "cls":
+        on_pooler = bert or head.kind == "choice"
+        inner, outer = ("pooler.dense", "classifier") if on_pooler else ("classifier.dense", "classifier.out_proj")
+        return [*_dense(inner, width, width, "dense"), *_dense(outer, width, _outputs(head), "out")]
     raise UserError(
         f"a head of kind {head.kind!r} with pooling {head.pooling!r} has no counterpart in a Hugging Face"
-        f" {config.model_type} model: valid are mlm, tagging and span, and for XLM-R and RoBERTa"
-        " classification and regression with pooling 'cls'"
+        f" {config.model_type} model: valid are mlm, tagging and span, and {', '.join(SENTENCE_KINDS)} with pooling"
+        " 'cls'"
     )
+
+
+def own_head_table(head: Head, config: EncoderConfig) -> list[Entry]:
+    """Every tensor of a sentence head under our own names: `dense` and, after a tanh, `out`.
+
+    Raises:
+        UserError: the head is of another kind.
+    """
+    if head.kind not in SENTENCE_KINDS:
+        raise UserError(f"head.kind is {head.kind!r}: {did_you_mean(head.kind, SENTENCE_KINDS)}")
+    width = config.hidden_size
+    return [*_dense("dense", width, width, "dense"), *_dense("out", width, _outputs(head), "out")]
+
+
+def _outputs(head: Head) -> int:
+    """Numbers that a sentence head gives for one segment."""
+    return head.num_labels if head.kind == "classification" else 1
+
+
+def architecture(config: EncoderConfig, head: Head | None) -> str:
+    """The class of `transformers` that a checkpoint with this head is for."""
+    return _CLASS_NAMES[config.model_type] + ("Model" if head is None else _HEAD_CLASSES[head.kind])
 
 
 _HEAD_CLASSES = {
@@ -131,6 +157,7 @@ _HEAD_CLASSES = {
     "span": "ForQuestionAnswering",
     "classification": "ForSequenceClassification",
     "regression": "ForSequenceClassification",
+    "choice": "ForMultipleChoice",
 }
 
 
@@ -423,14 +450,17 @@ def save_encoder(
         UserError: the parameters are not exactly the configuration's, or `transformers` has no such head.
     """
     folder = pathlib.Path(folder)
-    table = encoder_table(config)
-    prefix = "" if head is None else _prefix(config)
+    table, head_entries = encoder_table(config), [] if head is None else head_table(head, config)
     model = Model(config, {} if head is None else {"head": head})
-    entries = [(prefix + entry.name, entry, encoder) for entry in table]
     _require_tree(model.abstract_params()["encoder"], encoder, where="encoder parameters")
     if head is not None:
-        entries += [(entry.name, entry, head_params) for entry in head_table(head, config)]
         _require_tree(model.abstract_params()["heads"]["head"], head_params, where="head parameters")
+    replaced = {entry.name for entry in head_entries}  # the pooler, by a head that begins with one
+    of_encoder = {entry.name for entry in table}
+    prefix = "" if head is None else _prefix(config)
+    trees = [(entry, encoder) for entry in table if entry.name not in replaced]
+    trees += [(entry, head_params) for entry in head_entries]
+    entries = [(prefix + entry.name if entry.name in of_encoder else entry.name, entry, tree) for entry, tree in trees]
     description = _config_json(config, head, labels)
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -439,14 +469,10 @@ def save_encoder(
     for number, shard in enumerate(shards, start=1):
         single = len(shards) == 1
         file = SINGLE if single else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        tensors = {
-            name: np.ascontiguousarray(_view(np.asarray(_get(tree, entry.path), np.float32), entry))
-            for name, entry, tree in shard
-        }
+        tensors = {name: _tensor(tree, entry) for name, entry, tree in shard}
         total += sum(tensor.nbytes for tensor in tensors.values())
         weight_map |= dict.fromkeys(tensors, file)
-        save_file(tensors, folder / f"{file}.tmp", metadata={"format": "pt"})
-        os.replace(folder / f"{file}.tmp", folder / file)
+        _save(folder / file, tensors)
     if len(shards) > 1:
         _write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": weight_map})
         (folder / SINGLE).unlink(missing_ok=True)  # it would be preferred to the index
@@ -455,19 +481,43 @@ def save_encoder(
     _write_json(folder / CONFIG, description)
 
 
+def save_head(file: str | os.PathLike, *, config: EncoderConfig, head: Head, head_params: Params) -> None:
+    """Writes a sentence head that `transformers` lacks, alone, so that nothing is lost.
+
+    The tensors are `dense.weight` [width, width], `dense.bias`, `out.weight` [outputs, width], `out.bias`, float32: the
+    scores are out(tanh(dense(x))), x the pooler's output or, with pooling "cls", the first token's last state.
+
+    Raises:
+        UserError: the parameters are not exactly the head's, or it is no sentence head.
+    """
+    entries = own_head_table(head, config)
+    _require_tree(
+        Model(config, {"head": head}).abstract_params()["heads"]["head"], head_params, where="head parameters"
+    )
+    _save(pathlib.Path(file), {entry.name: _tensor(head_params, entry) for entry in entries})
+
+
+def _tensor(tree: Params, entry: Entry) -> np.ndarray:
+    """What a file holds of a parameter tree."""
+    return np.ascontiguousarray(_view(np.asarray(_get(tree, entry.path), np.float32), entry))
+
+
+def _save(file: pathlib.Path, tensors: dict[str, np.ndarray]) -> None:
+    temporary = file.with_name(f"{file.name}.tmp")
+    save_file(tensors, temporary, metadata={"format": "pt"})
+    os.replace(temporary, file)
+
+
 def _config_json(config: EncoderConfig, head: Head | None, labels: Sequence[str]) -> dict[str, Any]:
-    suffix = "Model" if head is None else _HEAD_CLASSES[head.kind]
-    written = {
-        **config.to_hf(),
-        "architectures": [_CLASS_NAMES[config.model_type] + suffix],
-        "dtype": "float32",
-    }
+    written = {**config.to_hf(), "architectures": [architecture(config, head)], "dtype": "float32"}
     if head is not None and head.kind in ("classification", "tagging"):
         names = list(labels) or [f"LABEL_{n}" for n in range(head.num_labels)]
         if len(names) != head.num_labels:
             raise UserError(f"the head has {head.num_labels} labels, but {len(names)} names of labels were given")
         written["id2label"] = {str(n): name for n, name in enumerate(names)}
         written["label2id"] = {name: n for n, name in enumerate(names)}
+    if head is not None and head.kind == "classification":
+        written["problem_type"] = "single_label_classification"
     if head is not None and head.kind == "regression":
         written |= {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}, "problem_type": "regression"}
     return written

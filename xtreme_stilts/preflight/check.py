@@ -11,6 +11,7 @@ import concurrent.futures
 import dataclasses
 import math
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -131,25 +132,38 @@ def check(work: Work, *, topology: Topology, devices: list, mfu: float, tokens: 
         tokens: of each training phase whose data are not here; 0 = unknown.
         progress: told of each compilation.
     """
-    setting = work.setting
-    amounts = Amounts(setting, has_tokenizer=work.has_tokenizer, tokens=tokens)
+    study = work.setting.study
+    phases = estimate(work, topology=topology, mfu=mfu, tokens=tokens, now=progress.now)
     needed: dict[Program, Needed] = {}
-    phases = []
-    for phase in work.plan.phases:
-        progress.now(f"{topology}: how many tokens {phase.path} has")
-        found = _phase(phase, work=work, amounts=amounts, topology=topology, mfu=mfu)
-        phases.append(found)
+    for found in phases:
         for program in found.programs:
-            fields = recipe_fields(setting.study, phase) if program.trains else EVALUATION_FIELDS
-            needed.setdefault(program, Needed(fields, [])).used_by.append(phase.path)
+            fields = recipe_fields(study, found.phase) if program.trains else EVALUATION_FIELDS
+            needed.setdefault(program, Needed(fields, [])).used_by.append(found.phase.path)
     return Report(
-        study=setting.study,
+        study=study,
         topology=topology,
         mfu=mfu,
         exact=topology.chip.platform != "gpu",
         programs=_compile_all(needed, work=work, topology=topology, devices=devices, progress=progress),
-        phases=tuple(phases),
+        phases=phases,
     )
+
+
+def estimate(
+    work: Work, *, topology: Topology, mfu: float, tokens: int, now: Callable[[str], None] = lambda text: None
+) -> tuple[PhaseReport, ...]:
+    """Amounts and costs of all phases; nothing is compiled.
+
+    Args:
+        mfu, tokens: see `check`.
+        now: told what is being looked at.
+    """
+    amounts = Amounts(work.setting, has_tokenizer=work.has_tokenizer, tokens=tokens)
+    found = []
+    for phase in work.plan.phases:
+        now(f"{topology}: how many tokens {phase.path} has")
+        found.append(_phase(phase, work=work, amounts=amounts, topology=topology, mfu=mfu))
+    return tuple(found)
 
 
 def _compile_all(

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import collections
 import functools
+from collections.abc import Iterable
 
 import rich.console
 import rich.table
 
+from xtreme_stilts.config import StudyConfig
 from xtreme_stilts.preflight.amounts import Amount
 from xtreme_stilts.preflight.check import Cost, PhaseReport, ProgramReport, Report
-from xtreme_stilts.preflight.chips import GIB
+from xtreme_stilts.preflight.chips import GIB, Topology
 
 WIDTH = 132  # of the tables where nobody looks on
 
 _SOURCES = {
     "caches": "tokenised caches",
     "sample": "rows of the data set times the lengths of a sample",
+    "published": "published number of examples times the lengths of a sample of what is here of the data set",
     "recipe": "the recipe's capacity, rows * length * steps",
     "--tokens": "as --tokens says",
+    "bound": "upper bound, published number of examples times the longest one allowed",
     "unknown": "the data are not here (give --tokens, or a folder of data or caches)",
 }
 
@@ -41,7 +45,8 @@ def print_report(report: Report, *, console: rich.console.Console) -> None:
         f"total: {cost.flops / 1e18:.4g} EFLOP, {cost.hours:.3g} h, {cost.hours * topology.size:.3g} chip-hours"
         f" ({cost.compute_hours:.3g} h of products, {cost.optimizer_hours:.3g} h of AdamW){lacks}"
     )
-    for line in _assumptions(report):
+    told = assumptions(report.phases, study=report.study, topology=topology, mfu=report.mfu)
+    for line in [*told, *_about_memory(report)]:
         say(line)
 
 
@@ -115,18 +120,24 @@ def _hours(amount: Amount, cost: Cost) -> str:
     return f"{cost.hours:.3g}" if amount.known else "?"
 
 
-def _assumptions(report: Report) -> list[str]:
-    chip, model = report.topology.chip, report.study.model
+def assumptions(phases: Iterable[PhaseReport], *, study: StudyConfig, topology: Topology, mfu: float) -> list[str]:
+    """What hours rest on, a sentence a line."""
+    chip = topology.chip
     lines = [
-        f"assumed: {report.mfu:g} of the peak of {chip.peak / 1e12:.4g} TFLOP/s in bfloat16 (MFU), "
+        f"assumed: {mfu:g} of the peak of {chip.peak / 1e12:.4g} TFLOP/s in bfloat16 (MFU), "
         f"{chip.bandwidth / 1e9:.4g} GB/s ({chip.source}); no time between chips, for data, validation or compiling"
     ]
-    sources = {amount.source for each in report.phases for amount in (each.trained, each.evaluated)}
+    sources = {amount.source for each in phases for amount in (each.trained, each.evaluated)}
     lines += [f"from {name}: {_SOURCES[name]}" for name in _SOURCES if name in sources]
+    if study.model.dtype == "float32" and chip.platform != "cpu":
+        lines.append("config.model.dtype is float32, which is far slower than the peak; set it to bfloat16")
+    return lines
+
+
+def _about_memory(report: Report) -> list[str]:
+    lines = []
     if any(each.phase.recipe and each.phase.recipe.embeddings == "active" for each in report.phases):
         lines.append("memory is an upper bound: phases without a language model train only the words their data use")
     if not report.exact:
         lines.append("memory is an estimate: arguments are exact, temporaries those of the program for this CPU")
-    if model.dtype == "float32" and chip.platform != "cpu":
-        lines.append("config.model.dtype is float32, which is far slower than the peak; set it to bfloat16")
     return lines

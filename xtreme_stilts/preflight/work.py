@@ -1,4 +1,4 @@
-"""From a config to what there is to compile: the study's plan on a topology's devices, without its weights.
+"""From a config to what there is to compile: the study's plan on a topology's devices, with its weights or without.
 
 A folder of weights needs no more than its config.json and tokenizer here. Without one, `config.model.preset` gives the
 encoder; without a tokenizer either, its word table is the published one and no text can be measured.
@@ -53,11 +53,18 @@ def lay_out(study: StudyConfig, *, devices: list, workdir: epath.Path, cache_dir
         encoder=study_lib.encoder_of(study, tokenizer),
         mesh=make_mesh(study.mesh, devices=devices),
     )
-    # Which weights they are changes names of phases, nothing else; the plan is made without reading them.
-    unread = dataclasses.replace(study, model=dataclasses.replace(study.model, weights=""))
-    layout = plan(study, root=study_lib.root_of(dataclasses.replace(setting, study=unread)))
+    layout = plan(study, root=study_lib.root_of(_without_absent_weights(setting)))
     study_lib.check_fit(layout, setting=setting)
     return Work(setting, layout, bool(asked))
+
+
+def _without_absent_weights(setting: Setting) -> Setting:
+    """Which weights they are changes names of phases, nothing else: a plan can be made where they are not."""
+    model = setting.study.model
+    if not model.weights or any(pathlib.Path(model.weights).glob("*.safetensors")):
+        return setting
+    unread = dataclasses.replace(setting.study, model=dataclasses.replace(model, weights=""))
+    return dataclasses.replace(setting, study=unread)
 
 
 def _stand_in(study: StudyConfig) -> Tokenizer:

@@ -8,6 +8,7 @@ often a draw has the example. Scores are percent and equal the metric's own on t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import operator
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -162,19 +163,39 @@ def _own_scores(
         scores = function([predicted], [target], language=language)
         return [sum(scores[name] for name in names) / len(names)]
 
-    return [list(map(one, model, targets)) for model in predictions]
+    # Models often agree: what two of them answer to one question is scored once.
+    columns = [
+        _once(functools.partial(one, target=target), models)
+        for target, *models in zip(targets, *predictions, strict=True)
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def _once(score: Callable[[Any], Any], predictions: Sequence) -> list:
+    """`score` of each, called once for equal strings, whole numbers and tuples; anything else is not compared."""
+    known: dict[tuple, Any] = {}
+    scored = []
+    for number, predicted in enumerate(predictions):
+        key = (type(predicted), predicted) if type(predicted) in (str, int, tuple) else (number,)
+        if key not in known:
+            known[key] = score(predicted)
+        scored.append(known[key])
+    return scored
 
 
 def _chunk_counts(predictions: Sequence[Sequence], targets: Sequence, **_) -> list:
-    wanted = [find_chunks([gold]) for gold in targets]
-
-    def one(predicted: Sequence[str], gold: set) -> tuple[int, int]:
-        found = find_chunks([predicted])
-        return len(found & gold), len(found) + len(gold)
-
     for model in predictions:
         token_accuracy(model, targets)  # refuses what has no tag for each word
-    return [list(map(one, model, wanted)) for model in predictions]
+
+    def one(tags: tuple[str, ...], gold: set) -> tuple[int, int]:
+        found = find_chunks([tags])
+        return len(found & gold), len(found) + len(gold)
+
+    columns = [
+        _once(functools.partial(one, gold=find_chunks([gold])), list(map(tuple, models)))
+        for gold, *models in zip(targets, *predictions, strict=True)
+    ]
+    return list(zip(*columns, strict=True))
 
 
 def _word_counts(predictions: Sequence[Sequence], targets: Sequence, **_) -> list:

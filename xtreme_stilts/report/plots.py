@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1")
 DASHES = ("-", "--", ":", "-.")
 INK = "currentColor"  # the page's text colour
-_INK = "#010203"  # stands for it until the SVG is written: matplotlib wants to know every colour
+DRAWN_INK = "#010203"  # stands for it until the SVG is written: matplotlib wants to know every colour
 _POINTS = 60  # a long curve is drawn as this many means; more is noise at its size
 
 
@@ -104,41 +104,9 @@ def read_log(path: str | os.PathLike) -> Log:
     return Log(series=series, unreadable=unreadable)
 
 
-def line_chart(
-    title: str, curves: Sequence[Curve], *, style: Mapping[str, Style], x_label: str, description: str
-) -> str:
-    """One pair of axes, small enough for a phone; the page lays several out and carries the legend.
-
-    Args:
-        title: above the axes.
-        curves: what to draw.
-        style: per label of a curve.
-        x_label: below the axes.
-        description: what it shows, for readers who cannot see it; different for every figure of a page.
-    """
-    with matplotlib.rc_context(_RC | {"svg.hashsalt": description}):
-        figure = Figure(figsize=(3.7, 2.5), layout="constrained")
-        axes = figure.subplots()
-        for curve in curves:
-            thin = thinned(curve)
-            axes.plot(
-                thin.x,
-                thin.y,
-                color=_drawn(style[curve.label].colour),
-                linestyle=style[curve.label].dash,
-                linewidth=1.3,
-                alpha=0.85,
-                marker="o" if len(thin.x) <= 30 else None,
-                markersize=2.5,
-            )
-        axes.set_title(title, parse_math=False, loc="left")
-        axes.set_xlabel(x_label)
-        return _svg(figure, description)
-
-
 def delta_bars(bars: Sequence[Bar], *, x_label: str, description: str) -> str:
     """Differences to the baseline as horizontal bars, gains in blue and losses in orange as in the tables."""
-    with matplotlib.rc_context(_RC | {"svg.hashsalt": description}):
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": description}):
         figure = Figure(figsize=(5.6, 0.6 + 0.3 * len(bars)), layout="constrained")
         axes = figure.subplots()
         places = np.arange(len(bars))[::-1]
@@ -147,7 +115,7 @@ def delta_bars(bars: Sequence[Bar], *, x_label: str, description: str) -> str:
         axes.barh(places, values, color=colours, height=0.6, alpha=0.85)
         for place, bar in zip(places, bars, strict=True):
             if not math.isnan(bar.spread):
-                axes.errorbar(bar.value, place, xerr=bar.spread, color=_INK, linewidth=1, capsize=2.5)
+                axes.errorbar(bar.value, place, xerr=bar.spread, color=DRAWN_INK, linewidth=1, capsize=2.5)
             away = 0.0 if math.isnan(bar.spread) else bar.spread
             side = 1 if bar.value >= 0 else -1
             axes.annotate(
@@ -159,17 +127,17 @@ def delta_bars(bars: Sequence[Bar], *, x_label: str, description: str) -> str:
                 ha="left" if side > 0 else "right",
                 fontsize=9,
             )
-        axes.axvline(0, color=_INK, linewidth=0.8)
+        axes.axvline(0, color=DRAWN_INK, linewidth=0.8)
         axes.set_yticks(places, [bar.label for bar in bars], parse_math=False)
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
         axes.margins(x=0.12)
         axes.set_xlabel(x_label)
-        return _svg(figure, description)
+        return to_svg(figure, description)
 
 
-_RC = {
+STYLE = {
     "svg.fonttype": "none",  # text stays text: it can be selected, and takes the page's font
     "figure.facecolor": "none",
     "axes.facecolor": "none",
@@ -178,13 +146,13 @@ _RC = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.15,
-    "grid.color": _INK,
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.titlecolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "grid.color": DRAWN_INK,
+    "text.color": DRAWN_INK,
+    "axes.edgecolor": DRAWN_INK,
+    "axes.labelcolor": DRAWN_INK,
+    "axes.titlecolor": DRAWN_INK,
+    "xtick.color": DRAWN_INK,
+    "ytick.color": DRAWN_INK,
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -192,11 +160,13 @@ _RC = {
 }
 
 
-def _drawn(colour: str) -> str:
-    return _INK if colour == INK else colour
+def drawn(colour: str) -> str:
+    """The colour to draw with for one of a `Style`."""
+    return DRAWN_INK if colour == INK else colour
 
 
-def _svg(figure: Figure, description: str) -> str:
+def to_svg(figure: Figure, description: str) -> str:
+    """A figure as an `<svg>` element with this text for readers who cannot see it; its ink is currentColor."""
     # The salt set by the callers makes ids, and so the page, the same from run to run.
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -211,4 +181,4 @@ def _svg(figure: Figure, description: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{box}" '
         f'role="img" aria-label="{html.escape(description)}" style="width: {width}"'
     )
-    return f"{opening}>{rest}".replace(_INK, INK).strip()
+    return f"{opening}>{rest}".replace(DRAWN_INK, INK).strip()

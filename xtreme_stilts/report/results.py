@@ -174,7 +174,7 @@ def scores(path: str | os.PathLike) -> Iterator[Result]:
     header = next(rows)
     _check_header(f"{path} line 1", header)
     if not text.endswith("\n"):
-        raise UserError(f"{path} line {len(text.splitlines())}: the file is cut short: its last line has no end")
+        raise UserError(f"{path} line {len(text.splitlines())}: {_cut(len(text.splitlines()))}")
     seen: dict[tuple, int] = {}
     while True:
         try:
@@ -191,6 +191,12 @@ def scores(path: str | os.PathLike) -> Iterator[Result]:
         yield result
 
 
+def _cut(last: int) -> str:
+    """A clause on a file whose last line, by number, has no end."""
+    kept = f"; the {last - 2:,} before it are whole: delete it to keep them, or run the study again" if last > 2 else ""
+    return f"the file is cut short: its last line has no end{kept}"
+
+
 def _check_header(where: str, header: list[str]) -> None:
     for name in header:
         if name not in COLUMNS:
@@ -199,7 +205,9 @@ def _check_header(where: str, header: list[str]) -> None:
             raise UserError(f"{where}: column {name!r} appears twice")
     for name in COLUMNS:
         if name not in header:
-            raise UserError(f"{where}: column {name!r} is missing; expected {','.join(COLUMNS)}")
+            raise UserError(
+                f"{where}: column {name!r} is missing; expected {','.join(COLUMNS)}, as this version writes them"
+            )
 
 
 def _result(where: str, header: list[str], row: list[str]) -> Result:

@@ -378,8 +378,9 @@ class _Sum:
         # Over the second one by the trapezoid rule in asinh t, which reaches far into heavy tails with few points.
         steps = np.linspace(-20, 20, 801)
         t = np.sinh(steps)
-        self.shifts = second.value * t
-        self.weights = stats.t.pdf(t, second.freedom) * np.cosh(steps) * (steps[1] - steps[0])
+        weights = stats.t.pdf(t, second.freedom) * np.cosh(steps) * (steps[1] - steps[0])
+        counts = weights > 1e-18  # of 801 such there is no trace in a probability
+        self.shifts, self.weights = second.value * t[counts], weights[counts]
         self.scale = sum(error.value * stats.t.isf((1 - LEVEL) / 2, error.freedom) for error in (first, second))
 
     def beyond(self, size: float) -> float:
@@ -553,9 +554,9 @@ def significance(
     lines = [
         line
         for target in table.order_targets(frame["target"])
-        for line in _target_lines(frame[frame["target"] == target], target, study=study, metric_of=metric_of or {})
+        for line in _target_lines(_reported(frame, target), target, study=study, metric_of=metric_of or {})
     ]
-    return _corrected(pd.DataFrame(lines, columns=[name for name in COLUMNS if name != "p_corrected"]), correction)
+    return corrected(pd.DataFrame(lines, columns=[name for name in COLUMNS if name != "p_corrected"]), correction)
 
 
 def _of_model(frame: pd.DataFrame, model: str | None) -> pd.DataFrame:
@@ -566,7 +567,17 @@ def _of_model(frame: pd.DataFrame, model: str | None) -> pd.DataFrame:
     return frame
 
 
-def _corrected(found: pd.DataFrame, correction: str) -> pd.DataFrame:
+def _reported(frame: pd.DataFrame, target: str) -> pd.DataFrame:
+    """A target's results on the split that tables show: predictions on disk are of that one. (Mining families record
+    the scores of their validation sets under the same names.)"""
+    rows = frame[frame["target"] == target]
+    variant = table.choose_variant(rows[rows["metric"].isin(table.primary_metrics(target, rows["metric"]))])
+    return rows if variant is None else rows[rows["split"] == variant.split]
+
+
+def corrected(found: pd.DataFrame, correction: str) -> pd.DataFrame:
+    """A table of `significance` with `p_corrected` and `mark` made (anew) from its p values; NaN counts for nothing."""
+    found = found.copy()
     average = found["language"] == table.AVERAGE
     for part in (average, ~average):
         found.loc[part, "p_corrected"] = CORRECTIONS[correction](found.loc[part, "p"])
@@ -707,8 +718,16 @@ def _read_mined(paths: Sequence[epath.Path]) -> Outcomes:
 
 
 def _read_lines(path: epath.Path, fields: Sequence[str]) -> list[dict[str, Any]]:
+    texts = path.read_text(encoding="utf-8").split("\n")[:-1]
+    try:  # all at once is four times as fast as one by one; one by one tells which is damaged
+        lines = json.loads(f"[{','.join(texts)}]")
+    except ValueError:
+        lines = []
+    wanted = set(fields)
+    if len(lines) == len(texts) and all(isinstance(line, dict) and wanted <= line.keys() for line in lines):
+        return lines
     lines = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], 1):
+    for number, text in enumerate(texts, 1):
         try:
             line = json.loads(text)
         except ValueError:

@@ -56,6 +56,11 @@ tbody th, thead :is(th, td):first-child {
   max-width: 14rem; overflow: hidden; text-overflow: ellipsis;
 }
 tr.chance td, tr.chance th { color: var(--soft); font-weight: 400; font-style: italic; }
+tr.choice th, tr.published th { font-weight: 400; font-style: italic; white-space: normal; min-width: 10.5rem; }
+tr.choice td, tr.choice th { border-bottom-style: dotted; }
+tr.published td, tr.published th { color: var(--soft); border-bottom-style: dashed; }
+td .name { display: block; color: var(--soft); font-size: .8em; line-height: 1.2; }
+td[style] .name { color: inherit; opacity: .85; }
 td .delta { display: block; font-size: .87em; line-height: 1.2; min-height: 1.2em; }
 td .spread { color: var(--soft); font-size: .87em; }
 td[style] .spread { color: inherit; opacity: .85; }
@@ -70,6 +75,11 @@ table.heat { font-size: .82rem; }
 table.heat th, table.heat td { padding: .2rem .38rem; border-bottom-color: var(--page); }
 table.heat.means tr > :nth-child(3) { border-right: .5rem solid var(--page); }
 table.heat tbody th, table.heat thead :first-child { padding-right: .8rem; }
+table.listing { font-size: .86rem; }
+table.listing thead th { white-space: normal; max-width: 9rem; }
+table.listing td { padding: .2rem .6rem; }
+table.listing td.words { text-align: left; }
+table.facts { margin: .5rem 0 1rem; }
 table.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 table.facts tbody th { position: static; font-weight: 400; color: var(--soft); vertical-align: top; }
 details table.facts tbody th { white-space: normal; overflow-wrap: break-word; }
@@ -84,13 +94,18 @@ details table.facts tbody th { white-space: normal; overflow-wrap: break-word; }
 figure { margin: .5rem 0; }
 figure > svg { display: block; max-width: 100%; height: auto; }
 figure svg text { font-family: inherit !important; }
-figure.charts { display: grid; gap: 1rem;
-                grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
+.pictures { display: grid; gap: 1rem 1.5rem; align-items: start;
+            grid-template-columns: repeat(auto-fit, minmax(min(100%, 22.5rem), 1fr)); }
+.pictures > figure { min-width: 0; }
+.pictures .scroll > svg { display: block; max-width: none; height: auto; }
+figcaption { font-size: .86rem; color: var(--soft); max-width: 46rem; overflow-wrap: anywhere; }
+figcaption strong { color: var(--ink); font-weight: 600; }
 footer { margin-top: 3rem; padding-top: .6rem; border-top: 1px solid var(--line); color: var(--soft);
          font-size: .86rem; }
 @media (max-width: 40rem) {
   body { padding: 1rem .8rem 3rem; }
   tbody th, thead :is(th, td):first-child { max-width: 8rem; }
+  tr.choice th, tr.published th { min-width: 8rem; }
   th, td { padding: .25rem .45rem; }
 }
 @media print {

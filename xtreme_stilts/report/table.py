@@ -28,12 +28,14 @@ import rich.table
 import rich.text
 
 from xtreme_stilts.errors import UserError, did_you_mean
+from xtreme_stilts.report import cells as cells_lib
+from xtreme_stilts.report.cells import MISSING, Cell, CellText
+from xtreme_stilts.report.cells import signed as signed
 from xtreme_stilts.report.results import BY_LAYER, COLUMNS
 
 BASELINE = "none"  # the row without intermediate training
 SOURCE = "en"  # the language targets are trained in
 AVERAGE = "average"  # name of the last column
-MISSING = "–"
 
 
 class Target(NamedTuple):
@@ -107,6 +109,17 @@ class Table:
     average_over: tuple[str, ...]  # columns in the average: those with a full score in every row
     chance: Mapping[str, float]  # percent, by column; may lack columns
     notes: tuple[str, ...]
+    cells: pd.DataFrame  # what it is made of: intermediate, column, seed, value, full (bool); one row per seed
+    baselines: Mapping[str, str]  # row -> row it is compared with; rows without one are left out
+
+    def by_seed(self, column: str) -> pd.DataFrame:
+        """Full scores of one column, float64[rows, seeds], NaN where there is none; index and columns are named."""
+        full = self.cells[self.cells["full"]]
+        rows, seeds = self.mean.index, sorted(full["seed"].unique())
+        if column != AVERAGE:
+            of_column = full[full["column"] == column].pivot(index="intermediate", columns="seed", values="value")
+            return of_column.reindex(index=rows, columns=seeds).astype("float64")
+        return _averages(full, self.average_over).unstack("seed").reindex(index=rows, columns=seeds).astype("float64")
 
     def best(self, column: str) -> float:
         """The highest full score of a column, percent; NaN where there is none."""
@@ -281,6 +294,32 @@ def paper_table(
     )
 
 
+def joint_table(tables: Mapping[str, Table], *, without: Sequence[str] = ()) -> Table:
+    """Several models' (or studies') tables as one: rows "label: intermediate", each compared with its own "none".
+
+    Args:
+        tables: by label.
+        without: columns left out, whose scores are not comparable.
+    """
+    cells, rows, columns, baselines = [], [], set(), {}
+    for label, each in tables.items():
+        named = {row: f"{label}: {row}" for row in each.mean.index}
+        cells.append(each.cells.assign(intermediate=each.cells["intermediate"].map(named)))
+        rows += named.values()
+        columns |= set(each.mean.columns) - {AVERAGE, *without}
+        baselines |= {named[row]: named[baseline] for row, baseline in each.baselines.items()}
+    every = pd.concat(cells, ignore_index=True)
+    return _table(
+        every[every["column"].isin(columns)],
+        model="",
+        rows=rows,
+        columns=order_targets(columns),
+        chance={name: level for each in tables.values() for name, level in each.chance.items()},
+        notes=(),
+        baselines=baselines,
+    )
+
+
 def language_table(
     frame: pd.DataFrame,
     target: str,
@@ -398,59 +437,28 @@ def print_table(
             notes.update(dict.fromkeys(legend(table)))
 
 
-def to_markdown(table: Table) -> str:
-    """The table in GitHub's Markdown, its notes below as a list; best scores in bold."""
-    lines = [
-        "| intermediate | " + " | ".join(_markdown(_heading(name)) for name in table.mean.columns) + " |",
-        "| --- |" + " ---: |" * len(table.mean.columns),
-    ]
-    for row in table.mean.index:
-        cells = []
-        for column in table.mean.columns:
-            cell = cell_text(table, row, column)
-            score = f"**{cell.score}**" if cell.best else cell.score + cell.mark.replace("*", "\\*")
-            cells.append(" ".join(filter(None, [score, cell.spread, cell.delta and f"({cell.delta})"])))
-        lines.append(f"| {_markdown(row)} | " + " | ".join(cells) + " |")
-    if table.chance:
-        levels = [chance_text(table, name) for name in table.mean.columns]
-        lines.append("| *chance* | " + " | ".join(levels) + " |")
-    return "\n".join([*lines, "", *(f"- {_markdown(note)}" for note in legend(table))]) + "\n"
-
-
-class CellText(NamedTuple):
-    """A cell in words: all that printed tables show."""
-
-    score: str  # "73.4", "–" where missing
-    mark: str  # "*" where partial, or ""
-    spread: str  # "±0.3" or ""
-    delta: str  # "+1.2" or ""
-    best: bool  # the highest full score of its column (to one decimal)
+def cell(table: Table, row: str, column: str) -> Cell:
+    """One cell of a table, as far as the table itself knows it."""
+    mean = table.mean.at[row, column]
+    partial = bool(table.partial.at[row, column])
+    return Cell(
+        score=float(mean),
+        std=float(table.std.at[row, column]),
+        seeds=int(table.seeds.at[row, column]),
+        partial=partial,
+        best=not partial and len(table.mean) > 1 and round(mean, 1) == round(table.best(column), 1),
+        delta=float(table.delta.at[row, column]),
+    )
 
 
 def cell_text(table: Table, row: str, column: str) -> CellText:
     """One cell of a table as text, to one decimal."""
-    mean, std, delta = (part.at[row, column] for part in (table.mean, table.std, table.delta))
-    if np.isnan(mean):
-        return CellText(MISSING, mark="", spread="", delta="", best=False)
-    partial = bool(table.partial.at[row, column])
-    return CellText(
-        score=f"{mean:.1f}",
-        mark="*" if partial else "",
-        spread="" if np.isnan(std) else f"±{std:.1f}",
-        delta="" if np.isnan(delta) else signed(delta),
-        best=not partial and len(table.mean) > 1 and round(mean, 1) == round(table.best(column), 1),
-    )
+    return cells_lib.text(cell(table, row, column))
 
 
 def chance_text(table: Table, column: str) -> str:
     """The chance level of a column, a dash where it is not known."""
     return f"{table.chance[column]:.1f}" if column in table.chance else MISSING
-
-
-def signed(delta: float) -> str:
-    """A delta to one decimal with its sign; 0.0 where it rounds to nothing."""
-    rounded = round(delta, 1)
-    return f"{rounded:+.1f}" if rounded else "0.0"
 
 
 def legend(table: Table) -> list[str]:
@@ -460,11 +468,11 @@ def legend(table: Table) -> list[str]:
     if not table.average_over:
         lines.append("No average: no column has a full score in every row.")
     elif len(table.average_over) < len(names):
-        over = ", ".join(_heading(name) for name in table.average_over)
+        over = ", ".join(heading(name) for name in table.average_over)
         lines.append(f"Average: over {over} only, the columns with a full score in every row.")
     else:
         lines.append("Average: over all columns.")
-    if BASELINE not in table.mean.index:
+    if not table.baselines and BASELINE not in table.mean.index:
         lines.append(f"No deltas: there is no row {BASELINE!r} (no intermediate task).")
     elif len(table.mean) > 1:
         lines.append(f"Signed numbers: difference to the row {BASELINE!r} (no intermediate task), in points.")
@@ -486,8 +494,12 @@ def _table(
     columns: list[str],
     chance: Mapping[str, float],
     notes: tuple[str, ...],
+    baselines: Mapping[str, str] | None = None,
 ) -> Table:
-    """`cells`: intermediate, column, seed, value, full (bool: over all languages), one row per seed."""
+    """`cells`: intermediate, column, seed, value, full (bool: over all languages), one row per seed; `baselines` as in
+    `Table`, by default every other row's is "none"."""
+    if baselines is None:
+        baselines = {row: BASELINE for row in rows if row != BASELINE and BASELINE in rows}
 
     def spread(statistic: pd.Series) -> pd.DataFrame:
         return statistic.unstack("column").reindex(index=rows, columns=columns)
@@ -502,17 +514,13 @@ def _table(
     partial = mean.isna() & in_part.notna()
 
     average_over = tuple(column for column in columns if mean[column].notna().all())
-    of_seed = full[full["column"].isin(average_over)].pivot(
-        index=["intermediate", "seed"], columns="column", values="value"
-    )
-    averages = of_seed.dropna().mean(axis=1).groupby("intermediate")  # seeds that scored every column
+    averages = _averages(full, average_over).groupby("intermediate")
     mean[AVERAGE] = mean[list(average_over)].mean(axis=1)
     std[AVERAGE] = averages.std(ddof=1).reindex(rows).astype("float64")
     seeds[AVERAGE] = averages.count().reindex(rows).fillna(0).astype("int64")
     partial[AVERAGE] = False
 
-    delta = mean - mean.loc[BASELINE] if BASELINE in rows else mean * np.nan
-    delta.loc[delta.index == BASELINE] = np.nan
+    delta = mean - mean.reindex([baselines.get(row) for row in rows]).to_numpy()
     chance = {column: float(chance[column]) for column in columns if column in chance}
     if average_over and set(average_over) <= set(chance):
         chance[AVERAGE] = float(np.mean([chance[column] for column in average_over]))
@@ -526,7 +534,16 @@ def _table(
         average_over=average_over,
         chance=chance,
         notes=notes,
+        cells=cells,
+        baselines=baselines,
     )
+
+
+def _averages(full: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """Mean over columns of each (intermediate, seed) that has a full score in all of them; index of these names."""
+    place = ["intermediate", "seed"]
+    of_seed = full[full["column"].isin(columns)].pivot(index=place, columns="column", values="value")
+    return of_seed.dropna().mean(axis=1)
 
 
 def _check(frame: pd.DataFrame, *, split: str | None) -> None:
@@ -576,13 +593,9 @@ def _variant_notes(variants: Mapping[str, Variant]) -> list[str]:
     return [f"Shown for {', '.join(names)}: {variant}." for variant, names in by_variant.items()]
 
 
-def _heading(column: str) -> str:
+def heading(column: str) -> str:
+    """What stands above a column of targets."""
     return column if column == AVERAGE else title(column)
-
-
-def _markdown(text: str) -> str:
-    escapes = {"&": "&amp;", "<": "&lt;", "\n": " "} | {character: f"\\{character}" for character in "\\|*_`[]"}
-    return text.translate(str.maketrans(escapes))
 
 
 def _rich_tables(table: Table, *, width: int) -> list[rich.table.Table]:
@@ -592,7 +605,7 @@ def _rich_tables(table: Table, *, width: int) -> list[rich.table.Table]:
     parts: list[list[str]] = [[]]
     first = used = max(map(len, [*rows, "intermediate"])) + 2
     for name, cells in columns.items():
-        wide = max(len(_heading(name)), *(cell.cell_len for cell in cells)) + 2
+        wide = max(len(heading(name)), *(cell.cell_len for cell in cells)) + 2
         if parts[-1] and used + wide > width:
             parts.append([])
             used = first
@@ -605,7 +618,7 @@ def _rich_part(rows: list[str], columns: Mapping[str, list[rich.text.Text]]) -> 
     part = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     part.add_column("intermediate", overflow="fold")
     for name in columns:
-        part.add_column(rich.text.Text(_heading(name)), no_wrap=True)
+        part.add_column(rich.text.Text(heading(name)), no_wrap=True)
     for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True):
         part.add_row(rich.text.Text(row), *cells)
     return part

@@ -26,6 +26,7 @@ import sys
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.tasks import cross_domain, intermediate, mini, reasoning, sources, text, translated, xtreme
 from xtreme_stilts.tasks.files import add_task
+from xtreme_stilts.tasks.mixing import MixtureConfig
 from xtreme_stilts.tasks.registry import (
     Family,
     LabelsOf,
@@ -37,6 +38,7 @@ from xtreme_stilts.tasks.registry import (
     families,
     family,
     mixture,
+    mixture_of,
     mixtures,
     register_family,
     register_mixture,
@@ -50,9 +52,9 @@ from xtreme_stilts.tasks.registry import (
 from xtreme_stilts.tasks.sources import Settings, settings
 
 __all__ = [
-    "Family", "LabelsOf", "Mixture", "Settings", "Share", "Task", "add_task", "configure", "declare", "english_side",
-    "families", "family", "mixture", "mixtures", "register_family", "register_mixture", "register_suite", "settings",
-    "source_split", "source_version", "suite", "suites", "task",
+    "Family", "LabelsOf", "Mixture", "MixtureConfig", "Settings", "Share", "Task", "add_task", "configure", "declare",
+    "english_side", "families", "family", "mixture", "mixture_of", "mixtures", "register_family", "register_mixture",
+    "register_suite", "settings", "source_split", "source_version", "suite", "suites", "task",
 ]  # fmt: skip
 
 

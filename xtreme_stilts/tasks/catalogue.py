@@ -201,8 +201,8 @@ def print_mixture(mixture: tasks.Mixture, *, console: Console) -> None:
     """A mixture's tasks with their sizes and shares of the training stream."""
     console.print(f"[bold]mixture {mixture.name}[/bold]")
     sizes = {name: _train_rows(name) for name in mixture.tasks}
-    rates = {name: mixture.rate(name, rows=size) for name, size in sizes.items() if size}
-    complete = len(rates) == len(sizes)
+    complete = all(sizes.values())
+    rates = mixture.sampling_rates(sizes, progress=0.5) if complete else {}
     table = rich.table.Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for heading in ("task", "head"):
         table.add_column(heading)
@@ -212,8 +212,19 @@ def print_mixture(mixture: tasks.Mixture, *, console: Console) -> None:
         share = f"{100 * rates[name] / sum(rates.values()):.1f} %" if complete else "-"
         table.add_row(name, tasks.task(name).family.kind, f"{size:,}" if size else "-", share)
     console.print(Padding(table, (0, 0, 1, 2)))
+    console.print(f"  {_sampling(mixture)}\n")
+
+
+def _sampling(mixture: tasks.Mixture) -> str:
+    """How a mixture's tasks are sampled, in words."""
     cap = f", rows capped at {mixture.cap:,}" if mixture.cap else ""
-    console.print(f"  rate of a task: weight x rows ^ (1 / {mixture.temperature:g}){cap}\n")
+    rate = {
+        "uniform": "1",
+        "specified": "as specified",
+        "scheduled": "as scheduled, here half-way",
+    }.get(mixture.sampling, f"weight x rows ^ (1 / {mixture.temperature:g}){cap}")
+    beside = f"; {100 * mixture.mlm_rate:g} % of the steps are language modelling" if mixture.mlm else ""
+    return f"rate of a task: {rate}{beside}"
 
 
 def _train_rows(name: str) -> int | None:

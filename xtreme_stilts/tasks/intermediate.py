@@ -211,7 +211,7 @@ CCG = Family(
     name="ccg",
     kind="tagging",
     metric="token_accuracy",
-    labels=LabelsOf(functools.partial(tagging.tags_of, "ccg.en")),
+    labels=LabelsOf(functools.partial(tagging.tags_of, "ccg.en"), expected=1363),  # jiant: tags_to_id.json
     source=Tfds(name="ccgbank:1.0.0"),
     convert=functools.partial(tagging.tagging, tags="tags", names=()),
     keep=tagging.has_words,

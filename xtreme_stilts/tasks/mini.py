@@ -3,7 +3,7 @@
 `mini_xnli` is `xnli` in every respect but its source, its languages and its training task, `mini_mnli.en`;
 both can be used side by side. The miniature has the published data sets' features, so the same conversions
 read it. Intermediate tasks are English, targets have all seven languages, and only English ones have a
-training split.
+training split; `mini_squad_translated` has one in every language.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 import pathlib
 from collections.abc import Mapping
 
-from xtreme_stilts.tasks import intermediate, text, xtreme
+from xtreme_stilts.tasks import intermediate, reasoning, spans, text, translated, xtreme
 from xtreme_stilts.tasks.languages import codes
 from xtreme_stilts.tasks.registry import ENGLISH_SIDE, Family, Mixture
 from xtreme_stilts.tasks.sources import Rows
@@ -32,6 +32,8 @@ def mini_family(
     languages: tuple[str, ...] = ("en",),
     name: str = "",
     splits: Mapping[str, str] | None = None,
+    seed: int = 0,
+    **fields,
 ) -> Family:
     """The miniature of a family.
 
@@ -42,35 +44,40 @@ def mini_family(
         languages: those it has.
         name: without the prefix; default: the real one's.
         splits: where the miniature's are not named as the real ones.
+        seed: of the rows; another one gives others, and no split of it overlaps with another split's.
+        **fields: of the family, where they differ from what follows.
     """
     splits = dict(splits or base.splits)
     trained = [task and f"{PREFIX}{task}" for task in (base.train, base.validation)]
     untrained = tuple(code for code in languages if code != "en") if base.kind != "mlm" else ()
-    return dataclasses.replace(
-        base,
-        name=PREFIX + (name or base.name),
-        languages=languages,
-        splits=splits,
-        train=trained[0] or "-",
-        validation=trained[1] or "",
-        lacks={"train": untrained} if "train" in splits else {},
-        source=Rows(read=functools.partial(_read, data_set), version=functools.partial(_version, data_set)),
-    )
+    followed = {
+        "name": PREFIX + (name or base.name),
+        "languages": languages,
+        "splits": splits,
+        "train": trained[0] or "-",
+        "validation": trained[1] or "",
+        "lacks": {"train": untrained} if "train" in splits else {},
+        "source": Rows(
+            read=functools.partial(_read, data_set, seed), version=functools.partial(_version, data_set, seed)
+        ),
+    }
+    return dataclasses.replace(base, **followed | fields)
 
 
-def _read(data_set: str, language: str, split: str) -> list[dict]:
-    return list(_rows(data_set.format(language=language, own=language.removesuffix(ENGLISH_SIDE)), split))
+def _read(data_set: str, seed: int, language: str, split: str) -> list[dict]:
+    return list(_rows(data_set.format(language=language, own=language.removesuffix(ENGLISH_SIDE)), seed, split))
 
 
 @functools.lru_cache(maxsize=8)
-def _rows(data_set: str, split: str) -> tuple[dict, ...]:
+def _rows(data_set: str, seed: int, split: str) -> tuple[dict, ...]:
     from xtreme_stilts import mini
 
-    return tuple(mini.rows(data_set, split=split))
+    return tuple(mini.rows(data_set, split=split, seed=seed))
 
 
-def _version(data_set: str, language: str) -> str:
-    return f"mini/{data_set.format(language=language, own=language)}:{_code_version()}"
+def _version(data_set: str, seed: int, language: str) -> str:
+    named = f"mini/{data_set.format(language=language, own=language)}"
+    return f"{named}:{_code_version()}" if seed == 0 else f"{named}, seed {seed}:{_code_version()}"
 
 
 @functools.lru_cache(maxsize=1)
@@ -108,23 +115,52 @@ INTERMEDIATE = (
     mini_family(intermediate.SIQA, "siqa", splits=_WITHOUT_TEST),
 )
 
+
+def _under_one_id(row, language):
+    """SQuAD's layout, the id without its language: translations of a question share theirs, as in the real data."""
+    import tensorflow as tf
+
+    return spans.squad(row, language) | {"id": tf.strings.split(row["id"], "-")[-1]}
+
+
+(_COPA,) = (family for family in intermediate.SUPERGLUE if family.name == "copa")
+
+# Training data in every language: drawn anew (another seed), not TyDiQA's own.
+TRANSLATED = (
+    mini_family(
+        translated.SQUAD_TRANSLATED,
+        "tydiqa/{language}",
+        languages=LANGUAGES,
+        splits=_WITHOUT_TEST,
+        seed=1,
+        train=f"{PREFIX}{translated.SQUAD_TRANSLATED.name}.en",
+        lacks={},
+        convert=_under_one_id,
+    ),
+)
+REASONING = (
+    mini_family(_COPA, "xcopa/en", splits=_WITHOUT_TEST),
+    mini_family(reasoning.XCOPA, "xcopa/{language}", languages=OTHERS),
+)
+
 TEXT = mini_family(text.file_family(text.TEXT, codes=LANGUAGES), "text/{language}", languages=LANGUAGES, name="text")
 MIXED = mini_family(text.file_family(text.TEXT, codes=LANGUAGES), "mixed/{language}", languages=LANGUAGES, name="mixed")
 PARALLEL = mini_family(
     text.file_family(text.PARALLEL, codes=OTHERS), "parallel/{language}", languages=OTHERS, name="parallel"
 )
 
-FAMILIES = (*TARGETS, *INTERMEDIATE, TEXT, MIXED, PARALLEL)
+FAMILIES = (*TARGETS, *INTERMEDIATE, *TRANSLATED, *REASONING, TEXT, MIXED, PARALLEL)
 
 MIXTURES = (
-    Mixture(name="mini_multitask", tasks=tuple(family.train for family in INTERMEDIATE)),
+    Mixture(name="mini_stilts", tasks=tuple(family.train for family in INTERMEDIATE)),
     Mixture(name="mini_xtreme_train", tasks=tuple(PREFIX + task for task in xtreme.TRAIN.tasks)),
-    Mixture(name="mini_mlm", tasks=TEXT.tasks, temperature=text.SMOOTHING),
+    Mixture(name="mini_mlm", tasks=TEXT.tasks, sampling="temperature", temperature=text.SMOOTHING),
     # Half of it is code-mixed: in so little text, languages meet in the encoder only where they meet in a sentence.
     Mixture(
         name="mini_tlm",
         tasks=(*TEXT.tasks, *MIXED.tasks, *PARALLEL.tasks),
         weights=dict.fromkeys(MIXED.tasks, 3.0),
+        sampling="temperature",
         temperature=text.SMOOTHING,
     ),
 )

@@ -15,12 +15,12 @@ Terms and assumptions:
 from __future__ import annotations
 
 import dataclasses
-import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from xtreme_stilts.errors import UserError, did_you_mean
+from xtreme_stilts.tasks.mixing import MixtureConfig, mapping, mixing_problems
 from xtreme_stilts.tasks.sources import Rows, Tfds
 
 KINDS = ("classification", "regression", "choice", "tagging", "span", "mlm", "embedding")
@@ -30,20 +30,16 @@ ENGLISH_SIDE = "_en"  # ends the language part of a retrieval family's English t
 _SAME_SPLITS = {name: name for name in SPLITS}
 
 
-def _mapping(default: Mapping) -> Any:
-    return dataclasses.field(default_factory=lambda: dict(default), hash=False)
-
-
 class LabelsOf(Sequence):
     """Labels that are known only once the data has been looked at, such as CCGbank's supertags.
 
     A sequence of strings like any other; the first use of its contents calls `read`.
     """
 
-    def __init__(self, read: Callable[[], Iterable[str]]):
+    def __init__(self, read: Callable[[], Iterable[str]], *, expected: int):
         """`read()` gives the labels, in the order of the head's outputs; it raises UserError if the data are not
-        there."""
-        self._read = read
+        there. `expected` is about how many there are, for plans that are made without the data."""
+        self._read, self.expected = read, expected
         self._labels: tuple[str, ...] | None = None
 
     @property
@@ -108,14 +104,14 @@ class Family:
     train: str = ""
     validation: str = ""
     head_name: str = ""
-    splits: Mapping[str, str] = _mapping(_SAME_SPLITS)
+    splits: Mapping[str, str] = mapping(_SAME_SPLITS)
     unlabelled: tuple[str, ...] = ()
-    lacks: Mapping[str, tuple[str, ...]] = _mapping({})
+    lacks: Mapping[str, tuple[str, ...]] = mapping({})
     source: Tfds | Rows | None = None
     convert: Callable | None = None
     keep: Callable | None = None
     distinct: bool = False
-    seqio_names: Mapping[str, str] = _mapping({})
+    seqio_names: Mapping[str, str] = mapping({})
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -148,6 +144,14 @@ class Family:
         """The training task, unless it is the family's own and has no validation split."""
         own = train in (self.name, f"{self.name}.{language}")  # a declared task goes by the family's name
         return None if not train or (own and not self.has("validation", language)) else train
+
+    @property
+    def num_labels(self) -> int:
+        """How many labels there are; about so many where only data that are not here would tell."""
+        try:
+            return len(self.labels)
+        except UserError:
+            return self.labels.expected
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -198,35 +202,76 @@ class Share(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Mixture:
-    """Tasks trained on together. A task's rate is weight * min(rows, cap) ** (1 / temperature).
+class Mixture(MixtureConfig):
+    """Tasks trained together, by a name of their own. `mixture_of` makes one from what a config says.
 
-    With a `budget`, only so many examples are used, spread evenly over the tasks (see `share`): what multilingual
-    and English-only training data are compared with at equal size.
+    Attributes:
+        name: shares its name space with families.
+        tasks: everything that is trained, by task names alone, language modelling beside the tasks included.
+        weights: factors of the rates; others: 1.
+        others: see `MixtureConfig`; keys are task names.
 
-    Temperature 1 samples every row equally often (proportional); a high one evens the tasks out. jiant's samplers
-    (`task_sampler.py`); exponential smoothing with exponent a (Conneau & Lample 2019) is temperature 1 / a.
-    Tasks without a weight have weight 1.
+    With a `budget`, only so many examples are used, spread evenly over the tasks, or with `budgets` so many of each
+    (see `share`): what multilingual and English-only training data are compared with at equal size.
     """
 
     name: str
-    tasks: tuple[str, ...]
-    temperature: float = 1.0
-    cap: int | None = None
-    weights: Mapping[str, float] = _mapping({})
-    budget: int = 0  # examples in all; 0 = every one there is
+    weights: Mapping[str, float] = mapping({})
+
+    @property
+    def main_tasks(self) -> tuple[str, ...]:
+        """The tasks without the language modelling beside them."""
+        return tuple(task for task in self.tasks if task not in self.mlm)
 
     def share(self, task: str) -> Share | None:
         """What of its training set a task contributes; None = all."""
-        if not self.budget:
+        counts = dict(self.budgets)
+        if self.budget:
+            each, more = divmod(self.budget, len(self.main_tasks))
+            counts = {name: each + (number < more) for number, name in enumerate(self.main_tasks)}
+        if task not in counts:
             return None
-        each, more = divmod(self.budget, len(self.tasks))
-        number = self.tasks.index(task)
-        return Share(first=number * each + min(number, more), count=each + (number < more))
+        before = self.main_tasks[: self.main_tasks.index(task)]
+        return Share(first=sum(counts.get(name, 0) for name in before), count=counts[task])
 
-    def rate(self, task: str, *, rows: int) -> float:
-        """A task's share of the training stream, before normalising; `rows` is the size of its training set."""
-        return self.weights.get(task, 1.0) * float(min(rows, self.cap or rows)) ** (1 / self.temperature)
+    def rate(self, task: str, *, rows: int, progress: float = 0.0) -> float:
+        """See `MixtureConfig`; times the task's weight."""
+        return self.weights.get(task, 1.0) * super().rate(task, rows=rows, progress=progress)
+
+    def sampling_rates(self, rows: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
+        """The rates of all tasks, before normalising, those of the language modelling beside them included.
+
+        Args:
+            rows: of each one's training set.
+            progress: 0 to 1.
+        """
+        rates = {task: self.rate(task, rows=rows[task], progress=progress) for task in self.main_tasks}
+        smoothed = {task: float(rows[task]) ** self.mlm_smoothing for task in self.mlm}
+        if smoothed:
+            share = self.mlm_rate / (1 - self.mlm_rate) * sum(rates.values())
+            rates |= {task: share * each / sum(smoothed.values()) for task, each in smoothed.items()}
+        return rates
+
+    @property
+    def mixing(self) -> tuple:
+        """What decides the training stream beside the tasks and their data, for fingerprints.
+
+        Fields at their defaults are left out from the fifth entry on, so that a new field leaves old fingerprints
+        as they are; `temperature` tells that sampling from the proportional one.
+        """
+        left_out = {"name", "tasks", "weights", "temperature", "cap", "budget"}
+        left_out |= set() if self.mlm else {"mlm_smoothing"}
+        left_out |= {"sampling"} if self.sampling in ("proportional", "temperature") else set()
+        rest = [(each.name, getattr(self, each.name)) for each in dataclasses.fields(self) if each.name not in left_out]
+        rest = [(name, sorted(value.items()) if isinstance(value, Mapping) else value) for name, value in rest]
+        first = (self.temperature, self.cap or None, sorted(self.weights.items()), self.budget)
+        return (*first, *(each for each in rest if each not in _UNMIXED))
+
+
+# Fields of a mixture that say nothing, as `mixing` writes them.
+_UNMIXED = [(name, []) for name in ("rates", "schedule", "loss_weights", "budgets")] + [
+    ("mlm", ()), ("mlm_rate", 0.0), ("heads", "one"),
+]  # fmt: skip
 
 
 _families: dict[str, Family] = {}
@@ -251,21 +296,102 @@ def register_mixture(mixture: Mixture) -> Mixture:
     """Adds a mixture, or replaces the one of the same name.
 
     Raises:
-        UserError: it has no tasks, or names one that does not exist; or a family has its name.
+        UserError: it has no tasks, or names one that does not exist; a family has its name; or its fields make no
+            sense together (one sentence for each problem).
     """
     if mixture.name in _families:
         raise UserError(f"mixture {mixture.name!r} cannot be registered: a family has that name")
     if not mixture.tasks:
         raise UserError(f"mixture {mixture.name!r} has no tasks; it must name at least one")
-    if mixture.budget and mixture.budget < len(mixture.tasks):
-        raise UserError(
-            f"mixture {mixture.name!r} has a budget of {mixture.budget} examples for {len(mixture.tasks)} tasks; "
-            "there must be at least one for each"
-        )
-    for name in mixture.tasks:
-        task(name)
+    if problems := [*mixing_problems(mixture, where=f"mixture {mixture.name!r}: "), *_mixture_problems(mixture)]:
+        raise UserError("\n".join(problems))
     _mixtures[mixture.name] = mixture
     return mixture
+
+
+def _mixture_problems(mixture: Mixture) -> list[str]:
+    """What of a mixture does not go with its tasks."""
+    where, main = f"mixture {mixture.name!r}", mixture.main_tasks
+    kinds = {name: task(name).family.kind for name in (*mixture.tasks, *mixture.mlm)}
+    problems = []
+    if 0 < mixture.budget < len(main):
+        problems.append(
+            f"{where} has a budget of {mixture.budget} examples for {len(main)} tasks; "
+            "there must be at least one for each"
+        )
+    keyed = {"rates": main, "schedule": main, "budgets": main, "loss_weights": mixture.tasks, "mlm": mixture.tasks}
+    for field, valid in keyed.items():
+        problems += [
+            f"{where}: {field} names {name!r}, which is none of its tasks; {did_you_mean(name, valid)}"
+            for name in getattr(mixture, field)
+            if name not in valid
+        ]
+    for sampling, field in (("specified", "rates"), ("scheduled", "schedule")):
+        missing = [name for name in main if name not in getattr(mixture, field)]
+        if mixture.sampling == sampling and missing:
+            problems.append(f"{where}: sampling is {sampling!r}, and {field} lacks {', '.join(missing)}")
+    problems += [
+        f"{where}: mlm names {name!r}, a {kinds[name]} task; it must be an mlm task"
+        for name in mixture.mlm
+        if kinds[name] != "mlm"
+    ]
+    return problems + _batch_problems(mixture, {name for name in mixture.tasks if kinds[name] == "mlm"})
+
+
+def _batch_problems(mixture: Mixture, mlm: set[str]) -> list[str]:
+    """What cannot be, since all language modelling tasks share batches, whose parts do not change."""
+    where, among = f"mixture {mixture.name!r}", sorted(mlm & set(mixture.main_tasks))
+    problems = []
+    if mixture.mlm and among:
+        problems.append(f"{where} has mlm beside its tasks, but {among[0]!r} stands among them; name it in mlm only")
+    if mixture.mlm and not mixture.main_tasks:
+        problems.append(f"{where} has mlm beside its tasks, but no other task; name the mlm tasks as its tasks")
+    if mixture.sampling == "scheduled" and len(among) > 1:
+        problems.append(f"{where}: {', '.join(among)} share batches, so a schedule cannot tell them apart; use mlm")
+    if len({mixture.loss_weights.get(name, 1.0) for name in mlm}) > 1:
+        problems.append(f"{where}: loss_weights of mlm tasks differ; they share batches, so they must be equal")
+    return problems
+
+
+def mixture_of(name: str, given: MixtureConfig) -> Mixture:
+    """The mixture that a config describes, not registered yet: its members' tasks, and values for each of them.
+
+    Raises:
+        UserError: it names what does not exist, or as a member a mixture that has language modelling beside it.
+    """
+    mlm = _members(name, given.mlm)
+    known = tuple(dict.fromkeys((*_members(name, given.tasks), *mlm)))
+    fields = {each.name: getattr(given, each.name) for each in dataclasses.fields(MixtureConfig)}
+    for field, values in fields.items():
+        if isinstance(values, Mapping):
+            fields[field] = {}
+            for key, value in values.items():
+                if not (named := _named(key, among=known)):
+                    near = did_you_mean(key, {*given.tasks, *given.mlm, *known})
+                    raise UserError(f"mixture {name!r}: {field} names {key!r}, which is none of its tasks; {near}")
+                fields[field] |= dict.fromkeys(named, value)
+    return Mixture(name=name, **(fields | {"tasks": known, "mlm": mlm}))
+
+
+def _members(name: str, parts: Iterable[str]) -> tuple[str, ...]:
+    """The tasks of a mixture's members, each once."""
+    found = [mixture(part) for part in parts]
+    for member in found:
+        if member.mlm:
+            raise UserError(
+                f"mixture {name!r} has the member {member.name!r}, which has mlm beside its tasks; "
+                "name its tasks, and the mlm of the whole"
+            )
+    return tuple(dict.fromkeys(task for member in found for task in member.tasks))
+
+
+def _named(key: str, *, among: tuple[str, ...]) -> tuple[str, ...]:
+    """The tasks that a key stands for; none, unless all of them are among those of a mixture."""
+    try:
+        found = mixture(key).tasks
+    except UserError:
+        return ()
+    return found if set(found) <= set(among) else ()
 
 
 def register_suite(name: str, families: Iterable[str]) -> None:
@@ -420,7 +546,7 @@ def _users_mixture(name: str) -> Mixture | None:
     rates = {each.name: float(found.get_rate(each)) for each in found.tasks}
     for each in rates:
         task(each)  # raises where nobody has said which head it needs
-    return Mixture(name=name, tasks=tuple(rates), temperature=math.inf, weights=rates)
+    return Mixture(name=name, tasks=tuple(rates), sampling="specified", rates=rates)
 
 
 def suite(name: str) -> tuple[Family, ...]:

@@ -101,10 +101,19 @@ def _add_mixture(mixture: registry.Mixture) -> None:
 def _rate(task: seqio.Task, *, mixture: registry.Mixture) -> float:
     """The mixture's rate of a task, from its rows before any are dropped.
 
-    They are those of the training split, or of its first split if a task is only evaluated on.
+    seqio's rates do not change, so of a schedule they are those half-way. They count examples, those of our training
+    stream count steps.
     """
-    rows = task.num_input_examples("train" if "train" in task.splits else task.splits[0])
-    return mixture.rate(task.name, rows=rows)
+    if not mixture.mlm:
+        return mixture.rate(task.name, rows=_rows(task), progress=0.5)
+    # The share of the language modelling depends on the rates of all others.
+    rows = {name: _rows(seqio.TaskRegistry.get(name)) for name in mixture.tasks}
+    return mixture.sampling_rates(rows, progress=0.5)[task.name]
+
+
+def _rows(task: seqio.Task) -> int:
+    """Rows of the training split, or of the first split if a task is only evaluated on."""
+    return task.num_input_examples("train" if "train" in task.splits else task.splits[0])
 
 
 # --------------------------------------------------------------------------------------------------

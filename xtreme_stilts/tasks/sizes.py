@@ -1,16 +1,24 @@
 """Rows of each split, without TensorFlow and without reading the rows where that can be helped.
 
-Prepared TFDS data sets say it in their `dataset_info.json`; the miniature has a table. Counted are the rows a data
-set has, before those that are another language's or have no label are left out. (TFDS has filed two languages of
-xtreme_pos under each other's names; the sizes here go by the name.)
+`rows` says what is on this machine: prepared TFDS data sets say it in their `dataset_info.json`; the miniature has a
+table. `published` says what a data set has where it was published, from `published_sizes.csv` (name, split, examples,
+source): `name` is a family, or a task where languages differ, `split` what the data set itself calls it, and `source`
+the page or file that says so. Only counts with such a source are in it.
+
+Counted are the rows a data set has, before those that are another language's or have no label are left out. (TFDS has
+filed two languages of xtreme_pos under each other's names; the sizes here go by the name.)
 """
 
 from __future__ import annotations
 
+import csv
 import functools
+import importlib.resources
 import json
 import os
 import re
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from etils import epath
 
@@ -40,6 +48,50 @@ def rows(name: str, split: str) -> int | None:
         return _of_rows(name, source_split)
     except UserError:  # a folder that was not given, a file that is not there
         return None
+
+
+class PublishedSize(NamedTuple):
+    """What is published of a split."""
+
+    rows: int
+    source: str  # page or file that says so
+
+
+def published(name: str, split: str) -> PublishedSize | None:
+    """Rows of a task's split as published, whether or not the data are here; None where no source is known.
+
+    Parts of a split are counted as `rows` counts them. A user's own files under a built-in name have no published size.
+
+    Args:
+        name: a task.
+        split: `train`, `validation`, `test`, or another the task has.
+
+    Raises:
+        UserError: no such task or split.
+    """
+    source_split = registry.source_split(name, split)
+    family, language = registry.task(name)
+    if not isinstance(family.source, sources.Tfds):
+        return None
+    known, origin = _published(), family.name.removeprefix("text_of.")  # text without labels, of the same rows
+    splits = known.get(origin, {}) | known.get(f"{origin}.{family.own_language(language)}", {})
+    counts = {each: size.rows for each, size in splits.items()}
+    parts = source_split.split("+")
+    found = [_part(counts, part) for part in parts]
+    if None in found:
+        return None
+    said = dict.fromkeys(splits[_SLICE.fullmatch(part)["split"]].source for part in parts)
+    return PublishedSize(sum(found), ", ".join(said))
+
+
+@functools.cache
+def _published() -> Mapping[str, Mapping[str, PublishedSize]]:
+    """Family or task -> the data set's split -> its size."""
+    table: dict[str, dict[str, PublishedSize]] = {}
+    with importlib.resources.files(__package__).joinpath("published_sizes.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            table.setdefault(row["name"], {})[row["split"]] = PublishedSize(int(row["examples"]), row["source"])
+    return table
 
 
 def data_dir() -> str:

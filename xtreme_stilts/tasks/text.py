@@ -95,6 +95,7 @@ def text_of_families() -> tuple[Family, ...]:
 # of two question answering sets.
 REAL_SMALL_TEXT = Mixture(
     name="real_small_text",
+    sampling="temperature",
     temperature=2.0,
     tasks=(
         *(
@@ -186,4 +187,4 @@ def register_files() -> None:
     for name, codes in found.items():
         if codes:
             tasks = register_family(file_family(name, codes=codes)).tasks
-            register_mixture(Mixture(name=f"{name}s", tasks=tasks, temperature=SMOOTHING))
+            register_mixture(Mixture(name=f"{name}s", tasks=tasks, sampling="temperature", temperature=SMOOTHING))

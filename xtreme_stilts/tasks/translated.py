@@ -1,10 +1,10 @@
 """Machine-translated training data of XTREME's baselines, for multilingual against English-only training.
 
 Families hold the English training set under `en`, from the very rows that were translated where there is a choice,
-so that a mixture can spread a fixed number of examples over languages: `nli_4x` below, or in a config
+so that a mixture can spread a fixed number of examples over languages:
 
-    config.mixtures = {"nli_8": ("xnli_translated.en", "xnli_translated.de", ...)}
-    config.budgets = {"nli_8": 100_000}      # 12,500 in each of the eight languages
+    eight = ("xnli_translated.en", "xnli_translated.de", ...)
+    config.mixtures = {"nli_8": {"tasks": eight, "budget": 100_000}}      # 12,500 in each of the eight languages
 
 Translated XNLI rows are the same pairs in every language, under the same ids, so such a mixture never holds one
 pair in two languages, and has the pairs that its budget would draw from English alone.

@@ -1,16 +1,114 @@
-"""What a running phase tells: metrics.jsonl, TensorBoard, and a progress line with ETA and real tokens per second."""
+"""What a running phase tells: metrics.jsonl, TensorBoard, and a progress line with ETA and real tokens per second.
+
+Within `tracking` it tells Weights & Biases, too: metrics.jsonl stays the record, and a service that does not answer
+never stops or slows a training beyond its own time-out.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any
 
 import rich.console
 import rich.progress
 from etils import epath
 
+from xtreme_stilts.errors import Stopped, UserError
+
+logger = logging.getLogger(__name__)
+
 PLAIN_LINE_SECONDS = 15.0  # without a terminal, one line at most this often
+
+
+class Tracker:
+    """One run of Weights & Biases. Whatever goes wrong there is warned of once, and from then on it is left alone.
+
+    Args:
+        wandb: the module.
+        **asked: arguments of `wandb.init`.
+    """
+
+    def __init__(self, wandb: ModuleType, **asked: Any):
+        self._gone = False
+        self._run = self._attempt(lambda: wandb.init(resume="allow", **asked))
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Adds values; of a step that the run has already, as after a cut, nothing, since they are the same."""
+        if self._run is not None:
+            self._attempt(lambda: self._run.log(dict(values), step=step) if step >= self._run.step else None)
+
+    def finish(self, *, exit_code: int) -> None:
+        """Sends what is left; 0 = it ended well."""
+        if self._run is not None:
+            self._attempt(lambda: self._run.finish(exit_code=exit_code))
+
+    def _attempt(self, call: Callable[[], Any]) -> Any:
+        if self._gone:
+            return None
+        try:
+            return call()
+        except Exception as error:  # of the service, its client or the network: of many types
+            self._gone = True
+            said = str(error).strip().splitlines()
+            reason = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+            logger.warning("W&B does not answer (%s); training goes on without it, metrics.jsonl has all", reason)
+            return None
+
+
+_tracker: ContextVar[Tracker | None] = ContextVar("tracker", default=None)
+
+
+def load_wandb(project: str) -> ModuleType:
+    """The wandb module.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import wandb
+    except ImportError as error:
+        raise UserError(
+            f"config.wandb is {project!r}, but wandb cannot be imported ({error}); "
+            "run `pip install 'xtreme_stilts[tracking]'`, or leave the field empty"
+        ) from error
+    return wandb
+
+
+@contextlib.contextmanager
+def tracking(project: str, *, folder: epath.Path, **asked: Any) -> Iterator[None]:
+    """While this is open, every `MetricsLog` also tells a W&B run, which is ended with it.
+
+    Args:
+        project: of W&B; "" = nothing is tracked.
+        folder: where wandb keeps its files, if it is local.
+        **asked: further arguments of `wandb.init`; a run of the same `id` is gone on with.
+
+    Raises:
+        UserError: wandb is not installed.
+    """
+    if not project:
+        yield
+        return
+    place = {} if "://" in str(folder) else {"dir": str(folder)}
+    tracker = Tracker(load_wandb(project), project=project, **place, **asked)
+    token = _tracker.set(tracker)
+    exit_code = 1
+    try:
+        yield
+        exit_code = 0
+    except Stopped:
+        exit_code = 0  # all is saved, and the next run goes on
+        raise
+    finally:
+        _tracker.reset(token)
+        tracker.finish(exit_code=exit_code)
 
 
 class MetricsLog:
@@ -30,17 +128,20 @@ class MetricsLog:
         self._path.write_text("".join(f"{line}\n" for line in self._lines))
         local = "://" not in str(folder)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=from_step + 1) if local else None
+        self._tracker = _tracker.get()
 
     def write(self, step: int, **values: float | str) -> None:
-        """Adds one line; numbers also go to TensorBoard."""
+        """Adds one line; numbers also go to TensorBoard, and to W&B within `tracking`."""
         line = json.dumps({"step": step, "time": round(time.time(), 3), **values})
         self._lines.append(line)
         with self._path.open("a") as file:
             file.write(line + "\n")
+        numbers = {name: value for name, value in values.items() if isinstance(value, (int, float))}
         if self._board:
-            for name, value in values.items():
-                if isinstance(value, (int, float)):
-                    self._board.add_scalar(name, value, step)
+            for name, value in numbers.items():
+                self._board.add_scalar(name, value, step)
+        if self._tracker:
+            self._tracker.log(step, numbers)
 
     def close(self) -> None:
         """Flushes TensorBoard."""
@@ -59,6 +160,11 @@ class Unheard:
 
     def close(self, *, note: str = "") -> None:
         """Nothing."""
+
+
+def last_values(folder: epath.Path) -> dict[str, float | str]:
+    """The last value of everything in a phase's metrics.jsonl, `step` and `time` included; {} where there is none."""
+    return {name: value for line in _whole_lines(folder / "metrics.jsonl") for name, value in json.loads(line).items()}
 
 
 def _whole_lines(path: epath.Path) -> list[str]:

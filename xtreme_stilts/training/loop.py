@@ -11,8 +11,8 @@ import collections
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ from xtreme_stilts.models import Model
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
 from xtreme_stilts.training.logs import MetricsLog, Progress, Unheard
+from xtreme_stilts.training.mixed import Draws, Layout, mixed_step
 from xtreme_stilts.training.optimizer import AdamW, Schedule
 from xtreme_stilts.training.sharding import put_batch
 
@@ -51,8 +52,14 @@ class TaskStream:
 
     name: str
     head: str  # which of the model's heads it trains
-    rate: float  # its share of the optimizer steps, before normalising
+    rate: float | Callable[[float], float]  # its share of the steps before normalising, or that at a progress, 0 to 1
     batches: Batches
+    loss_weight: float = 1.0  # what its loss is multiplied by
+    like: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)  # a batch's shapes, where steps are mixed
+
+    def rate_at(self, progress: float) -> float:
+        """The rate when this part of the optimizer steps is done."""
+        return self.rate(progress) if callable(self.rate) else self.rate
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,8 +91,65 @@ class _Watch:
 
 def pick_task(rates: Sequence[float], *, seed: int, step: int) -> int:
     """The task of an optimizer step (jiant: one task per step), a function of seed and step alone."""
+    return int(pick_tasks(rates, seed=seed, step=step, count=1)[0])
+
+
+def pick_tasks(rates: Sequence[float], *, seed: int, step: int, count: int) -> np.ndarray:
+    """int32[count]: the tasks of a step's micro-batches, drawn independently; a function of seed and step alone."""
     shares = np.asarray(rates, np.float64)
-    return int(np.random.default_rng((seed, step)).choice(len(shares), p=shares / shares.sum()))
+    return np.random.default_rng((seed, step)).choice(len(shares), size=count, p=shares / shares.sum()).astype(np.int32)
+
+
+class _Step(NamedTuple):
+    """An optimizer step, ready to run."""
+
+    run: Callable  # the jitted function
+    batch: dict[str, np.ndarray]  # [micro-batches, rows, ...], this process's rows
+    weighing: Any  # the function's last argument
+    rows: dict[str, np.ndarray]  # task -> its cached rows
+
+
+class _OneTask:
+    """jiant's way: all micro-batches of an optimizer step are of one task. Its loss is times the task's weight."""
+
+    def __init__(self, trainer: Trainer, streams: Sequence[TaskStream]):
+        self.trainer, self.streams = trainer, streams
+
+    def step(self, number: int) -> _Step:
+        trainer = self.trainer
+        rates = [stream.rate_at(number / trainer.steps) for stream in self.streams]
+        stream = self.streams[pick_task(rates, seed=trainer.seed, step=number)]
+        batch = stack_micro_batches([next(stream.batches) for _ in range(trainer.recipe.accumulate)])
+        run = steps_lib.train_step(trainer.model, stream.head, trainer.optimizer, trainer.mesh)
+        return _Step(run, batch, np.float32(stream.loss_weight), {stream.name: batch["row"]})
+
+
+class _MixedTasks:
+    """Every micro-batch of an optimizer step is of a task of its own; see `mixed.py`."""
+
+    def __init__(self, trainer: Trainer, streams: Sequence[TaskStream]):
+        self.trainer, self.streams = trainer, streams
+        self.layout = Layout.of(
+            trainer.model, heads=[stream.head for stream in streams], like=[stream.like for stream in streams]
+        )
+        self.loss_weight = np.array([stream.loss_weight for stream in streams], np.float32)
+
+    def step(self, number: int) -> _Step:
+        trainer = self.trainer
+        rates = [stream.rate_at(number / trainer.steps) for stream in self.streams]
+        drawn = pick_tasks(rates, seed=trainer.seed, step=number, count=trainer.recipe.accumulate)
+        batches = [next(self.streams[task].batches) for task in drawn]
+        rows = {
+            self.streams[task].name: np.concatenate(
+                [batch["row"].ravel() for batch, other in zip(batches, drawn, strict=True) if other == task]
+            )
+            for task in sorted(set(drawn.tolist()))
+        }
+        run = mixed_step(trainer.model, self.layout, trainer.optimizer, trainer.mesh)
+        return _Step(run, self.layout.stack(batches), Draws(drawn, self.loss_weight), rows)
+
+
+_WAYS = {"one": _OneTask, "mixed": _MixedTasks}  # `MixtureConfig.heads`
 
 
 class Trainer:
@@ -125,6 +189,7 @@ class Trainer:
         *,
         streams: Sequence[TaskStream],
         validate: Callable[[Tree], Mapping[str, float]] | None,
+        heads: str = "one",
         whole: Callable[[Tree, int], Tree] = lambda params, step: params,
         too_large: Callable[[], str] = lambda: "the step does not fit into a device's memory; take fewer rows",
     ) -> Fit:
@@ -135,6 +200,7 @@ class Trainer:
             streams: the mixture's tasks.
             validate: params -> metrics, among them `selection`, the value to maximise; None = the last
                 parameters are the best.
+            heads: "one" = an optimizer step is of one task, "mixed" = of several (`MixtureConfig.heads`).
             whole: what is validated and saved as the best, from the parameters and the number of steps they
                 had; differs from these where only a part of the model is trained (`vocabulary.py`).
             too_large: the sentence for a step that the device has no memory for.
@@ -145,7 +211,8 @@ class Trainer:
                 does not fit into memory.
         """
         with Checkpoints(self.folder / "latest", keep=2) as latest, Checkpoints(self.folder / "best") as best:
-            run = _Run(self, latest=latest, best=best, streams=streams, validate=validate, whole=whole)
+            way = _WAYS[heads](self, streams)
+            run = _Run(self, latest=latest, best=best, streams=streams, way=way, validate=validate, whole=whole)
             run.begin(start)
             try:
                 while run.step < self.steps and run.watch.since_best < self.recipe.patience:
@@ -164,11 +231,11 @@ class Trainer:
 class _Run:
     """The moving parts of one `Trainer.fit`."""
 
-    def __init__(self, trainer: Trainer, *, latest: Checkpoints, best: Checkpoints, streams, validate, whole):
+    def __init__(self, trainer: Trainer, *, latest: Checkpoints, best: Checkpoints, streams, way, validate, whole):
         self.trainer, self.latest, self.best = trainer, latest, best
-        self.streams, self.validate, self.whole = list(streams), validate, whole
+        self.streams, self.way, self.validate, self.whole = list(streams), way, validate, whole
         self.watch, self.tokens, self.step = _Watch(), 0, 0
-        self.pending = collections.deque()  # (step, stream, rows, StepMetrics) not read from the device yet
+        self.pending = collections.deque()  # (step, rows by task, StepMetrics) not read from the device yet
         self.schedule = Schedule.of(trainer.recipe, steps=trainer.steps)
 
     # -- beginning and end
@@ -233,14 +300,11 @@ class _Run:
     def advance(self) -> None:
         trainer, recipe = self.trainer, self.trainer.recipe
         self._profile()
-        stream = self.streams[pick_task([s.rate for s in self.streams], seed=trainer.seed, step=self.step)]
-        batch = stack_micro_batches([next(stream.batches) for _ in range(recipe.accumulate)])
-        run_step = steps_lib.train_step(trainer.model, stream.head, trainer.optimizer, trainer.mesh)
-        self.state, metrics = run_step(
-            self.state, put_batch(batch, mesh=trainer.mesh, leading=1), self.schedule, np.uint32(trainer.seed)
-        )
+        step = self.way.step(self.step)
+        batch = put_batch(step.batch, mesh=trainer.mesh, leading=1)
+        self.state, metrics = step.run(self.state, batch, self.schedule, np.uint32(trainer.seed), step.weighing)
         self.step += 1
-        self.pending.append((self.step, stream.name, batch["row"], metrics))
+        self.pending.append((self.step, step.rows, metrics))
         last = self.step == trainer.steps
         if self.step % recipe.log_every == 0 or last:
             self._read_pending()
@@ -273,16 +337,14 @@ class _Run:
         """Fetches the metrics of the steps since the last time; the device is not waited for in between."""
         if not self.pending:
             return
-        losses, tokens = [], 0
-        for step, task, rows, metrics in self.pending:
+        losses, of_task, tokens = [], collections.defaultdict(list), 0
+        for step, rows, metrics in self.pending:
             metrics = jax.device_get(metrics)
             if not np.isfinite(metrics.loss) or not np.isfinite(metrics.grad_norm):
-                kept = ", ".join(map(str, self.latest.steps())) or "none"
-                raise UserError(
-                    f"the loss of step {step} is {metrics.loss} (gradient norm {metrics.grad_norm}) on task {task!r}, "
-                    f"cached rows {rows[rows >= 0].tolist()[:64]}; good checkpoints: {kept}; try a lower learning rate"
-                )
+                self._not_finite(step, rows, metrics)
             losses.append(float(metrics.loss))
+            for task, loss in self._losses(rows, metrics).items():
+                of_task[task].append(loss)
             tokens += int(metrics.tokens)
         self.pending.clear()
         now = time.monotonic()
@@ -294,12 +356,31 @@ class _Run:
             step,
             loss=self.loss,
             learning_rate=float(metrics.learning_rate),
-            task=task,
+            task="+".join(rows),  # of the last step
+            **({f"loss/{name}": sum(of) / len(of) for name, of in of_task.items()} if len(self.streams) > 1 else {}),
             grad_norm=float(metrics.grad_norm),
             tokens=self.tokens,
             tokens_per_second=round(self.tokens_per_second),
         )
         self.progress.update(self.step, note=self._rate_note())
+
+    def _losses(self, tasks: Iterable[str], metrics: steps_lib.StepMetrics) -> dict[str, float]:
+        """The mean loss of each task of a step."""
+        if metrics.task_losses is None:
+            return dict.fromkeys(tasks, float(metrics.loss))
+        by_name = dict(zip([stream.name for stream in self.streams], metrics.task_losses.tolist(), strict=True))
+        return {name: by_name[name] for name in tasks}
+
+    def _not_finite(self, step: int, rows: dict[str, np.ndarray], metrics: steps_lib.StepMetrics) -> NoReturn:
+        losses = self._losses(rows, metrics)
+        tasks = [name for name, loss in losses.items() if not np.isfinite(loss)] or list(rows)
+        named = np.concatenate([rows[name].ravel() for name in tasks])
+        kept = ", ".join(map(str, self.latest.steps())) or "none"
+        raise UserError(
+            f"the loss of step {step} is {metrics.loss} (gradient norm {metrics.grad_norm}) on task "
+            f"{' and '.join(map(repr, tasks))}, cached rows {named[named >= 0].tolist()[:64]}; "
+            f"good checkpoints: {kept}; try a lower learning rate"
+        )
 
     def _rate_note(self) -> str:
         return f"loss {self.loss:.3f}, {self.tokens_per_second:,.0f} tokens/s" if hasattr(self, "loss") else ""

@@ -8,6 +8,7 @@ means: padding, packing and accumulation cannot change a number.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -41,6 +42,7 @@ class StepMetrics(NamedTuple):
     learning_rate: jax.Array  # float32[]
     tokens: jax.Array  # int32[], real tokens, padding not counted
     examples: jax.Array  # float32[], real examples
+    task_losses: jax.Array | None = None  # float32[tasks] where a step holds several tasks (`mixed.py`)
 
 
 def state_shardings(model: Model, *, optimizer: AdamW, mesh: Mesh) -> TrainState:
@@ -88,25 +90,59 @@ def init_optimizer(model: Model, optimizer: AdamW, mesh: Mesh):
     )
 
 
-@functools.lru_cache(maxsize=256)
-def train_step(model: Model, head: str, optimizer: AdamW, mesh: Mesh):
-    """Jitted (state, batch, schedule, seed) -> (state, StepMetrics); the old state's buffers are reused.
+class Gradients(NamedTuple):
+    """What the micro-batches of one optimizer step say."""
+
+    grads: Tree  # of the trained parameters
+    loss: jax.Array  # float32[], mean, before any loss weights
+    task_losses: jax.Array | None = None  # float32[tasks], each one's own mean; 0 where it has no micro-batch
+
+
+def optimizer_step(gradients: Callable[..., Gradients], *, model: Model, optimizer: AdamW, mesh: Mesh):
+    """Jitted (state, batch, schedule, seed, weighing=1) -> (state, StepMetrics); the old state's buffers are reused.
 
     `batch` has the arrays of the batch contract with one more leading axis: the micro-batches whose gradients
     are added up. `seed` is a uint32 scalar; the dropout key is folded from it and the step, so that a resumed
     run draws what the uninterrupted one would have drawn.
+
+    Args:
+        gradients: (trained parameters, fixed ones, batch, key, weighing) -> Gradients.
+        model, optimizer, mesh: what is trained, how, and where.
     """
     transformation = optimizer.transformation()
+
+    def step(state: TrainState, batch, schedule: Schedule, seed, weighing=1.0):
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        trained, fixed = optimizer.split(state.params)
+        found = gradients(trained, fixed, batch, key, weighing)
+        rate = schedule(state.step)
+        updates, opt_state = transformation.update(found.grads, state.opt_state, trained)
+        params = Split(jax.tree.map(lambda p, u: p - rate * u, trained, updates), fixed).whole()
+        metrics = StepMetrics(
+            loss=found.loss,
+            grad_norm=optax.global_norm(found.grads),
+            learning_rate=rate,
+            tokens=jnp.sum(batch["segment_ids"] > 0),
+            examples=jnp.sum(batch["weight"]),
+            task_losses=found.task_losses,
+        )
+        return TrainState(params, opt_state, state.step + 1), metrics
+
+    shardings = state_shardings(model, optimizer=optimizer, mesh=mesh)
+    return jax.jit(step, donate_argnums=0, out_shardings=(shardings, replicated(mesh)))
+
+
+@functools.lru_cache(maxsize=256)
+def train_step(model: Model, head: str, optimizer: AdamW, mesh: Mesh):
+    """The `optimizer_step` of micro-batches under one head; its `weighing` is a float32 scalar, the loss's weight."""
 
     def micro_loss(trained, fixed, batch, key):
         with constraints(mesh):
             sums = model.loss(Split(trained, fixed).whole(), batch, head=head, dropout_key=key)
         return sums.loss, sums.weight
 
-    def step(state: TrainState, batch, schedule: Schedule, seed):
-        key = jax.random.fold_in(jax.random.key(seed), state.step)
+    def gradients(trained, fixed, batch, key, loss_weight) -> Gradients:
         micro_batches = batch["tokens"].shape[0]
-        trained, fixed = optimizer.split(state.params)
 
         def sums(number, micro):
             gradient = jax.value_and_grad(micro_loss, has_aux=True)
@@ -120,21 +156,10 @@ def train_step(model: Model, head: str, optimizer: AdamW, mesh: Mesh):
             add = lambda carry, each: (jax.tree.map(jnp.add, carry, sums(*each)), None)  # noqa: E731
             (grads, loss, weight), _ = jax.lax.scan(add, zeros, (jnp.arange(micro_batches), batch))
         weight = jnp.maximum(weight, 1.0)
-        grads = jax.tree.map(lambda g: g / weight, grads)
-        rate = schedule(state.step)
-        updates, opt_state = transformation.update(grads, state.opt_state, trained)
-        params = Split(jax.tree.map(lambda p, u: p - rate * u, trained, updates), fixed).whole()
-        metrics = StepMetrics(
-            loss=loss / weight,
-            grad_norm=optax.global_norm(grads),
-            learning_rate=rate,
-            tokens=jnp.sum(batch["segment_ids"] > 0),
-            examples=jnp.sum(batch["weight"]),
-        )
-        return TrainState(params, opt_state, state.step + 1), metrics
+        divisor = weight / loss_weight
+        return Gradients(jax.tree.map(lambda g: g / divisor, grads), loss / weight)
 
-    shardings = state_shardings(model, optimizer=optimizer, mesh=mesh)
-    return jax.jit(step, donate_argnums=0, out_shardings=(shardings, replicated(mesh)))
+    return optimizer_step(gradients, model=model, optimizer=optimizer, mesh=mesh)
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,0 +1,144 @@
+"""The study directory, and opening it.
+
+config.json      the resolved config of the last run
+plan.json        the phases of the last run, for `python -m xtreme_stilts.status`
+results.csv      one row per score; all tables and plots come from it
+phases/          one folder per phase, named by its fingerprint (see phase.py)
+cache/           tokenised data (unless config.cache_dir says elsewhere)
+compiled/        compiled functions, shared by all phases and by later runs
+report/          index.html, tables and figures
+results-N.json   who rewrites results.csv, or did last (see claims.py); report-N.json likewise
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from typing import Any
+
+import jax
+from etils import epath
+
+from xtreme_stilts import config as config_lib
+from xtreme_stilts import processes
+from xtreme_stilts.claims import Claims, holders
+from xtreme_stilts.errors import UserError
+from xtreme_stilts.evaluation.zero_shot import EVALUATION_VERSION
+from xtreme_stilts.files import write_json
+from xtreme_stilts.graph import RESULT_VERSION, Phase, Plan
+from xtreme_stilts.phase import Setting
+from xtreme_stilts.report import results as results_lib
+
+PLAN = "plan.json"
+
+
+def open_directory(layout: Plan, *, setting: Setting, claims: Claims) -> None:
+    """Makes the study directory this study's, and turns on the compilation cache in it.
+
+    Raises:
+        UserError: the directory is of another version, others are at work in it on another plan, or not all processes
+            see it.
+    """
+    if processes.is_first():
+        _check(layout, setting=setting)
+        _write(layout, setting=setting, claims=claims)
+    processes.barrier("the study directory is open")
+    if not (setting.workdir / "config.json").exists():
+        raise UserError(
+            f"--workdir {setting.workdir} is not the same folder for all processes: process {jax.process_index()} does "
+            "not see what process 0 wrote there; name a shared folder or a gs:// one"
+        )
+    # One compilation serves all phases, languages and seeds of the study, and its next run.
+    jax.config.update("jax_compilation_cache_dir", setting.study.compilation_cache or str(setting.workdir / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+def read_plan(workdir: epath.PathLike) -> dict[str, Any]:
+    """What `plan.json` says; {} where there is none.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = epath.Path(workdir) / PLAN
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); remove it, the next run writes it again") from error
+
+
+def _check(layout: Plan, *, setting: Setting) -> None:
+    there = read_plan(setting.workdir)
+    if not there:
+        return
+    if there["results_version"] != RESULT_VERSION:
+        raise UserError(
+            f"{setting.workdir} was made by results version {there['results_version']} (xtreme_stilts "
+            f"{there['package']}), this is version {RESULT_VERSION}: the same config gives other numbers, so its "
+            "phases cannot be reused or mixed with new ones; name a new --workdir, or remove "
+            f"{setting.workdir}/phases and {setting.workdir}/{PLAN} to compute all of it anew"
+        )
+    if {each["folder"] for each in there["phases"]} == {phase.folder for phase in layout.phases}:
+        return
+    folders = (setting.workdir / "phases" / each["folder"] for each in there["phases"])
+    if at_work := next(holders(folders), None):
+        raise UserError(
+            f"{setting.workdir}: {at_work} is at work on another plan ({_difference(setting)}); name another "
+            "--workdir, or wait for it"
+        )
+
+
+def _difference(setting: Setting) -> str:
+    """The first field in which the config of the last run differs from this one's."""
+    try:
+        theirs = processes.flat(json.loads((setting.workdir / "config.json").read_text()), "config")
+    except (OSError, ValueError):
+        return "its config.json cannot be read"
+    ours = processes.flat(json.loads(json.dumps(config_lib.to_dict(setting.study), default=str)), "config")
+    names = [name for name in sorted(theirs.keys() | ours.keys()) if theirs.get(name) != ours.get(name)]
+    told = [f"{name} is {theirs.get(name)!r} there and {ours.get(name)!r} here" for name in names[:1]]
+    more = f", and {len(names) - 1} other fields" if len(names) > 1 else ""
+    return "".join(told) + more or "the data or the encoder's weights differ"
+
+
+def _write(layout: Plan, *, setting: Setting, claims: Claims) -> None:
+    workdir = setting.workdir
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--workdir {workdir} cannot be made: {error.strerror or error}") from error
+    with claims.wait(workdir, "results"):
+        results = workdir / "results.csv"
+        if results.exists():
+            # Scores of phases the config no longer asks for must not mix with the others; the phases themselves stay.
+            wanted = {phase.fingerprint for phase in layout.phases}
+            rows = list(results_lib.scores(results))
+            kept = [row for row in rows if row.fingerprint in wanted]
+            if len(kept) < len(rows):
+                results_lib.write(results, kept)
+        write_json(workdir / "config.json", config_lib.to_dict(setting.study))
+        write_json(workdir / PLAN, _plan_json(layout, setting=setting))
+
+
+def _plan_json(layout: Plan, *, setting: Setting) -> dict[str, Any]:
+    return {
+        "name": setting.study.name,
+        "package": importlib.metadata.version("xtreme_stilts"),
+        "results_version": RESULT_VERSION,
+        "evaluation_version": EVALUATION_VERSION,
+        "phases": [_phase_json(phase, layout) for phase in layout.phases],
+    }
+
+
+def _phase_json(phase: Phase, layout: Plan) -> dict[str, Any]:
+    recipe = phase.recipe
+    return {
+        "folder": phase.folder,
+        "kind": phase.kind,
+        "path": phase.path,
+        "seed": phase.seed,
+        "parent": phase.parent.folder if phase.parent else None,
+        "steps": recipe.steps if recipe else 0,
+        "evaluates": layout.families_after(phase),
+    }
