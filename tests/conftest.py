@@ -27,6 +27,52 @@ def _registry():
         found.update(before[name])
 
 
+SLOW_FIRST = (
+    "test_two_processes",
+    "test_study",
+    "test_every_task",
+    "test_workers",
+    "test_study_learning",
+    "test_meshes",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take minutes begin first, so that no worker is left alone with one at the end."""
+    order = {name: number for number, name in enumerate(SLOW_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_page():
+    """Studies that tests run in their own process end without a page, which takes seconds; `page` brings it back."""
+    from xtreme_stilts.report import html
+
+    before = html.try_report
+    html.try_report = lambda *args, **fields: None
+    yield before
+    html.try_report = before
+
+
+@pytest.fixture
+def page(_no_page, monkeypatch):
+    """Studies write their page."""
+    from xtreme_stilts.report import html
+
+    monkeypatch.setattr(html, "try_report", _no_page)
+
+
+@pytest.fixture(scope="module")
+def quick_compile():
+    """XLA's optimisations off: for programs that run once, of which compiling is all the time they take."""
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> pathlib.Path:
     """Folder with `tfds/`, `raw/` and `tokenizer/` (real rows); the test is skipped where there is none."""

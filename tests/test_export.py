@@ -24,6 +24,8 @@ from xtreme_stilts.report import results
 from xtreme_stilts.run_card import RunCard
 from xtreme_stilts.training.checkpoints import Checkpoints
 
+pytestmark = pytest.mark.usefixtures("quick_compile")  # every program here runs once
+
 SIZES = {"hidden_size": 16, "num_layers": 2, "num_heads": 2, "intermediate_size": 32, "max_positions": 48}
 HEADS = {
     "classification": Head("classification", num_labels=3, pooling="cls"),
@@ -85,15 +87,6 @@ def make_phase(folder, model, tokenizer, **fields):
 
 def small(name, tokenizer):
     return preset(name, vocab_size=tokenizer.vocab_size, pad_id=tokenizer.pad_id, **SIZES)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _quick_compile():
-    """XLA's optimisations off: every program here runs once."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="module", params=["base", "xl", "mbert"])

@@ -63,15 +63,6 @@ def tiny(cache_dir):
 
 
 @pytest.fixture(scope="module")
-def quick_compile():
-    """XLA's optimisations off: the programs run once."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
-@pytest.fixture(scope="module")
 def resumed(quick_compile, tmp_path_factory):
     """The study directory, the card after the stop, the card at the end, and what wandb was asked."""
     workdir, cache = tmp_path_factory.mktemp("study"), tmp_path_factory.mktemp("cache")

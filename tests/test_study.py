@@ -38,6 +38,7 @@ def tiny(cache_dir):
     tree = config_lib.default()
     tree.name, tree.tokenizer, tree.cache_dir = "tiny", "mini", cache_dir
     tree.model.preset, tree.model.width, tree.model.layers, tree.model.heads, tree.model.mlp = "mini", 16, 2, 2, 32
+    tree.model.dropout = 0.0  # its random numbers take most of the time to compile
     for recipe in tree.recipes.values():
         recipe.steps, recipe.rows, recipe.length, recipe.log_every, recipe.eval_rows = 4, 4, 128, 2, 20
     tree.evaluation.length, tree.evaluation.rows, tree.evaluation.max_examples = 128, 8, 24
@@ -48,7 +49,7 @@ def run(tree, workdir):
     study.run(config_lib.parse(tree), workdir=workdir)
 
 
-def test_a_study_and_its_second_run(tiny, tmp_path, capsys):
+def test_a_study_and_its_second_run(tiny, tmp_path, capsys, page):
     tiny.pretrain = ("mini_tlm",)
     tiny.mixtures = {"mini_pair": ("mini_mnli", "mini_squad_v1")}
     tiny.intermediates = {"none": (), "pair": ("mini_pair",)}

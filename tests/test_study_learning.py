@@ -30,6 +30,7 @@ def accuracy(folder, *, shuffled: bool) -> pd.Series:
     return frame[(frame.target == "mini_xnli") & (frame.metric == "accuracy")].set_index("language").value
 
 
+@pytest.mark.slow
 def test_shuffled_labels_bring_xnli_back_to_chance(folder):
     true, shuffled = accuracy(folder, shuffled=False), accuracy(folder, shuffled=True)
     others = [language for language in true.index if language != "en"]

@@ -26,13 +26,13 @@ def get_config(arg=None):
     config = config_lib.default()
     config.name, config.tokenizer, config.cache_dir = "together", "mini", {cache!r}
     config.model.preset, config.model.width, config.model.layers = "mini", 32, 2
-    config.model.heads, config.model.mlp = 2, 64
+    config.model.heads, config.model.mlp, config.model.dropout = 2, 64, 0.0
     for recipe in config.recipes.values():
         recipe.steps, recipe.rows, recipe.length, recipe.log_every, recipe.checkpoint_every = 60, 4, 64, 10, 10
     config.evaluation.rows, config.evaluation.length, config.evaluation.max_examples = 8, 64, 20
     config.intermediates = {{"none": (), "mnli": ("mini_mnli",)}}
-    config.targets, config.retrieval = ("mini_panx", "mini_udpos", "mini_xnli"), ("mini_tatoeba",)
-    config.languages = {{name: ("en", "tr") for name in ("mini_panx", "mini_udpos", "mini_xnli")}}
+    config.targets, config.retrieval = ("mini_panx", "mini_xnli"), ("mini_tatoeba",)
+    config.languages = {{name: ("en", "tr") for name in ("mini_panx", "mini_xnli")}}
     config.languages["mini_tatoeba"] = ("de", "tr")
     config.seeds = (0, 1)
     return config
@@ -74,7 +74,7 @@ def wait_for_claim(process, workdir, *, claims):
 def test_three_workers_one_of_them_killed_equal_one(config, alone, tmp_path):
     workdir, logs = tmp_path / "study", [tmp_path / f"{number}.log" for number in range(3)]
     workers = [start(config, workdir, log) for log in logs]
-    wait_for_claim(workers[1], workdir, claims=5)
+    wait_for_claim(workers[1], workdir, claims=4)
     workers[1].send_signal(signal.SIGKILL)
     statuses = [worker.wait(timeout=500) for worker in workers]
     texts = [log.read_text() for log in logs]
@@ -83,12 +83,12 @@ def test_three_workers_one_of_them_killed_equal_one(config, alone, tmp_path):
     assert (workdir / "results.csv").read_bytes() == (alone / "results.csv").read_bytes()
     # Every phase was trained to its end once; the killed worker's last one may have been at its end, too.
     ends = collections.Counter(
-        match[1] for text in texts for match in re.finditer(r"^\[(\d+)/15\] .*: 60/60, ", text, re.MULTILINE)
+        match[1] for text in texts for match in re.finditer(r"^\[(\d+)/11\] .*: 60/60, ", text, re.MULTILINE)
     )
-    assert len(ends) == 12 and ends.total() <= 13
+    assert len(ends) == 8 and ends.total() <= 9
     assert any("has ended without a word; taken over" in text for text in (texts[0], texts[2]))
     status = read_status(workdir)
-    assert status.finished and status.count(DONE) == 15
+    assert status.finished and status.count(DONE) == 11
 
 
 def test_another_plan_in_the_same_directory_is_refused_while_others_work(config, alone, tmp_path):

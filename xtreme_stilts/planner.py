@@ -70,7 +70,7 @@ def show(
     chips.prepare(stand_ins)  # a plan needs so many devices, not these
     study_lib.register(study)
     cache_dir = pathlib.Path(study.cache_dir or pathlib.Path(workdir) / "cache")
-    work, costs, problems = None, [], []
+    work, costs, problems, samples = None, [], [], {}
     for topology, stand_in in zip(asked, stand_ins, strict=True):
         try:
             devices = chips.devices(stand_in)
@@ -78,7 +78,7 @@ def show(
         except UserError as error:
             problems.append(f"{topology}: {error}")
             continue
-        found = estimate(work, topology=topology, mfu=mfu, tokens=tokens)
+        found = estimate(work, topology=topology, mfu=mfu, tokens=tokens, samples=samples)
         costs.append(Costs(topology=topology, mfu=mfu, phases={each.phase.fingerprint: each for each in found}))
     if work is None or (topologies and problems):
         raise UserError("\n".join(problems))

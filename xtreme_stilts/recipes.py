@@ -18,11 +18,12 @@ published sizes.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import ml_collections
 
+from xtreme_stilts import config as config_lib
 from xtreme_stilts.errors import UserError, did_you_mean
 
 TRAINED = ("intermediate", "target")  # the kinds of phase that the named recipes are for
@@ -231,6 +232,7 @@ def miniature(config: ml_collections.ConfigDict) -> None:
 # The argument of a config file
 
 Options = Mapping[str, int | tuple[str, ...]]
+Change = Callable[[ml_collections.ConfigDict], None]
 
 
 def arguments(arg: str | None, *, mini: Options, real: Options) -> types.SimpleNamespace:
@@ -261,6 +263,21 @@ def arguments(arg: str | None, *, mini: Options, real: Options) -> types.SimpleN
             raise UserError(f"config argument {arg!r}: {form} has no option {name!r}; {did_you_mean(name, options)}")
         found[name] = _value(text, options[name], where=f"config argument {arg!r}: {name}")
     return types.SimpleNamespace(form=form, **found)
+
+
+def of_form(arg: str | None, *, mini: Change, real: Change, seeds: int = 3) -> ml_collections.ConfigDict:
+    """The config of a study whose forms have no option but `seeds`.
+
+    Args:
+        arg: see `arguments`.
+        mini, real: fill in the config of each form.
+        seeds: how many, by default.
+    """
+    asked = arguments(arg, mini={"seeds": seeds}, real={"seeds": seeds})
+    config = config_lib.default()
+    config.seeds = tuple(range(asked.seeds))
+    (mini if asked.form == "mini" else real)(config)
+    return config
 
 
 def _value(text: str, default: int | tuple[str, ...], *, where: str) -> int | str:

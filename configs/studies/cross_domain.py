@@ -18,17 +18,12 @@ Recipe: `recipes.jiant_xstilts`; epochs of the three targets are ours, by their 
 Cost: see --dry_run / preflight
 """
 
-from xtreme_stilts import config as config_lib
 from xtreme_stilts import recipes
 
 
 def get_config(arg: str | None = None):
     """`arg`: `mini` or `real`, and options; see above."""
-    asked = recipes.arguments(arg, mini={"seeds": 3}, real={"seeds": 3})
-    config = config_lib.default()
-    config.seeds = tuple(range(asked.seeds))
-    (_mini if asked.form == "mini" else _real)(config)
-    return config
+    return recipes.of_form(arg, mini=_mini, real=_real)
 
 
 def _mini(config) -> None:

@@ -138,12 +138,3 @@ def kit():
         for_head = staticmethod(for_head)
 
     return Kit
-
-
-@pytest.fixture(scope="module")
-def quick_compile():
-    """XLA's optimisations off: these programs run once, and compiling them is all the time they take."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)

@@ -163,7 +163,7 @@ def test_a_part_that_fails_is_named_and_the_rest_is_there(tmp_path, monkeypatch,
     assert "good" in tables(text)["All languages"]
 
 
-def test_a_run_does_not_fail_for_want_of_a_page(tmp_path, capsys):
+def test_a_run_does_not_fail_for_want_of_a_page(tmp_path, capsys, page):
     html.try_report(tmp_path)
     told = capsys.readouterr().err
     assert told.startswith("report: no page was written: ") and "no such file" in told and str(tmp_path) in told

@@ -131,6 +131,9 @@ def _filled(lengths: Cache | int, shape: Shape) -> Filled:
     return Filled(measured.fill * shape.length, measured.examples_per_row)
 
 
+Samples = dict[tuple[str, str, int], _Split | None]  # by task, split and tokens of the longest example
+
+
 class Amounts:
     """Amounts of a study.
 
@@ -138,11 +141,18 @@ class Amounts:
         setting: of the study; its cache folder is only read.
         has_tokenizer: whether its tokenizer is a real one; without one nothing can be tokenised.
         tokens: of each training phase whose amount is unknown otherwise, or only bounded; 0 = none.
+        samples: what was found out before with the same tokenizer and data, and is now; it does not depend on devices.
     """
 
-    def __init__(self, setting: Setting, *, has_tokenizer: bool, tokens: int = 0):
+    def __init__(self, setting: Setting, *, has_tokenizer: bool, tokens: int = 0, samples: Samples | None = None):
         self.setting, self.has_tokenizer, self.tokens = setting, has_tokenizer, tokens
-        self._here = functools.lru_cache(maxsize=None)(self._find_here)
+        self._samples = {} if samples is None else samples
+
+    def _here(self, name: str, split: str, max_length: int) -> _Split | None:
+        key = (name, split, max_length)
+        if key not in self._samples:
+            self._samples[key] = self._find_here(*key)
+        return self._samples[key]
 
     def trained(self, phase: Phase) -> dict[Group, Amount]:
         """Of each group of a phase's tasks."""

@@ -22,7 +22,7 @@ from xtreme_stilts.config import StudyConfig
 from xtreme_stilts.graph import Phase
 from xtreme_stilts.preflight import flops
 from xtreme_stilts.preflight.advice import Advice, Fields, advise
-from xtreme_stilts.preflight.amounts import Amount, Amounts, total
+from xtreme_stilts.preflight.amounts import Amount, Amounts, Samples, total
 from xtreme_stilts.preflight.apart import compile_apart
 from xtreme_stilts.preflight.chips import GIB, Topology
 from xtreme_stilts.preflight.programs import Compiled, Program, parameters
@@ -150,15 +150,22 @@ def check(work: Work, *, topology: Topology, devices: list, mfu: float, tokens: 
 
 
 def estimate(
-    work: Work, *, topology: Topology, mfu: float, tokens: int, now: Callable[[str], None] = lambda text: None
+    work: Work,
+    *,
+    topology: Topology,
+    mfu: float,
+    tokens: int,
+    samples: Samples | None = None,
+    now: Callable[[str], None] = lambda text: None,
 ) -> tuple[PhaseReport, ...]:
     """Amounts and costs of all phases; nothing is compiled.
 
     Args:
         mfu, tokens: see `check`.
+        samples: see `Amounts`.
         now: told what is being looked at.
     """
-    amounts = Amounts(work.setting, has_tokenizer=work.has_tokenizer, tokens=tokens)
+    amounts = Amounts(work.setting, has_tokenizer=work.has_tokenizer, tokens=tokens, samples=samples)
     found = []
     for phase in work.plan.phases:
         now(f"{topology}: how many tokens {phase.path} has")
