@@ -15,7 +15,7 @@ Option: `seeds=N`, default 3; written after a comma, `real,seeds=5`.
 
 Recipe: `recipes.jiant_xstilts`; epochs of the three targets are ours, by their size.
 
-Cost: see --dry_run / preflight
+Cost: `--dry_run` tells, for the chips that `--topology` names.
 """
 
 from xtreme_stilts import recipes

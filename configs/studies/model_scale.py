@@ -19,7 +19,7 @@ their layers and keep Adam's first moment in bfloat16. `mini`: encoders of width
 
 Options, after commas: `model=SIZE`, default `large` and `normal`; `seeds=N`, default 3.
 
-Cost: see --dry_run / preflight
+Cost: `--dry_run` tells, for the chips that `--topology` names.
 """
 
 from xtreme_stilts import config as config_lib

@@ -20,7 +20,7 @@ Options, after commas:
 - `budget=N`: examples in all; default 80,000, and 1,400 of the miniature.
 - `seeds=N`: default 3.
 
-Cost: see --dry_run / preflight
+Cost: `--dry_run` tells, for the chips that `--topology` names.
 """
 
 from xtreme_stilts import config as config_lib

@@ -13,7 +13,7 @@ Option: `seeds=N`, default 3; written after a comma, `real,seeds=5`.
 Recipe: `recipes.xtreme_reference`, which has Social IQa and COPA from XTREME's script for XCOPA; the other tasks are
 trained like Social IQa, XStoryCloze's 288 stories like COPA, ten times each.
 
-Cost: see --dry_run / preflight
+Cost: `--dry_run` tells, for the chips that `--topology` names.
 """
 
 from xtreme_stilts import recipes
