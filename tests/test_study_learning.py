@@ -41,6 +41,7 @@ def test_shuffled_labels_bring_xnli_back_to_chance(folder):
     assert abs(shuffled[others].mean() - 100 / 3) < 3
 
 
+@pytest.mark.slow
 def test_real_rows_go_the_whole_way(shared_data, tmp_path):
     tree = config_lib.default()
     tree.data_dir, tree.tokenizer = str(shared_data / "tfds"), str(shared_data / "tokenizer" / "xlmr")

@@ -26,6 +26,7 @@ def get_config(arg=None):
     config = config_lib.default()
     config.name, config.tokenizer, config.cache_dir = "two", "mini", {cache!r}
     config.model.preset, config.model.width, config.model.layers = "mini", 32, 2
+    config.model.dropout = 0.0
     config.model.heads, config.model.mlp = 4, 64
     config.mesh.data, config.mesh.fsdp, config.mesh.tensor = 2, 2, 2
     for recipe in config.recipes.values():
