@@ -73,6 +73,12 @@ def quick_compile():
     jax.config.update("jax_disable_most_optimizations", before)
 
 
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory) -> str:
+    """A folder for tokenised data that the studies of a file of tests share."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> pathlib.Path:
     """Folder with `tfds/`, `raw/` and `tokenizer/` (real rows); the test is skipped where there is none."""

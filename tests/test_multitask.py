@@ -20,11 +20,6 @@ from xtreme_stilts.graph import plan
 from xtreme_stilts.models import Model
 
 
-@pytest.fixture(scope="module")
-def cache_dir(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("cache"))
-
-
 @pytest.fixture
 def tiny(cache_dir):
     """A config of one mixture, "both", that trains in seconds."""

@@ -27,11 +27,6 @@ from xtreme_stilts.phase import read_best, starting_params
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="module")
-def cache_dir(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("cache"))
-
-
 @pytest.fixture
 def tiny(cache_dir):
     """A config that runs in seconds."""

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from xtreme_stilts.claims import _started
 from xtreme_stilts.status import DONE, read_status
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -96,7 +97,7 @@ def test_another_plan_in_the_same_directory_is_refused_while_others_work(config,
     other.write_text(config.read_text().replace("config.seeds = (0, 1)", "config.seeds = (0,)"))
     phase = next(alone.glob("phases/*/claim-*.json"))
     released = phase.read_text()
-    holder = json.loads(released) | {"pid": os.getpid(), "started": _started(), "released": False}
+    holder = json.loads(released) | {"pid": os.getpid(), "started": _started(os.getpid()), "released": False}
     phase.write_text(json.dumps(holder))
     before = (alone / "results.csv").read_bytes()
     process = start(other, alone, tmp_path / "other.log")
@@ -107,10 +108,6 @@ def test_another_plan_in_the_same_directory_is_refused_while_others_work(config,
         r"process \d+ on .* is at work on another plan \(config.seeds is \[0, 1\] there and \[0\] here\)", said
     )
     assert (alone / "results.csv").read_bytes() == before
-
-
-def _started():
-    return int(pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
 
 
 def test_a_directory_of_another_version_is_refused(config, alone, tmp_path):

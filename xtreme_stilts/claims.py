@@ -99,6 +99,11 @@ def _started(pid: int) -> int:
     return 0
 
 
+def utc_now() -> str:
+    """The time, for people."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def _me() -> Holder:
     return Holder(
         host=socket.gethostname(),
@@ -106,7 +111,7 @@ def _me() -> Holder:
         pid=os.getpid(),
         started=_started(os.getpid()),
         key=uuid.uuid4().hex,
-        since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        since=utc_now(),
     )
 
 

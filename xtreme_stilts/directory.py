@@ -17,7 +17,6 @@ import json
 from typing import Any
 
 import jax
-from etils import epath
 
 from xtreme_stilts import config as config_lib
 from xtreme_stilts import processes
@@ -28,8 +27,7 @@ from xtreme_stilts.files import write_json
 from xtreme_stilts.graph import RESULT_VERSION, Phase, Plan
 from xtreme_stilts.phase import Setting
 from xtreme_stilts.report import results as results_lib
-
-PLAN = "plan.json"
+from xtreme_stilts.status import PLAN, read_plan
 
 
 def open_directory(layout: Plan, *, setting: Setting, claims: Claims) -> None:
@@ -51,21 +49,6 @@ def open_directory(layout: Plan, *, setting: Setting, claims: Claims) -> None:
     # One compilation serves all phases, languages and seeds of the study, and its next run.
     jax.config.update("jax_compilation_cache_dir", setting.study.compilation_cache or str(setting.workdir / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-
-
-def read_plan(workdir: epath.PathLike) -> dict[str, Any]:
-    """What `plan.json` says; {} where there is none.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    path = epath.Path(workdir) / PLAN
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); remove it, the next run writes it again") from error
 
 
 def _check(layout: Plan, *, setting: Setting) -> None:

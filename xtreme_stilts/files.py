@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one, never a part."""
+"""Writing files so that a reader sees the old one or the new one, never a part; reading records that may be missing."""
 
 from __future__ import annotations
 
@@ -28,3 +28,12 @@ def write_text(path: epath.PathLike, text: str) -> None:
 def write_json(path: epath.PathLike, value: Any) -> None:
     """Replaces a JSON file, indented for people."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def read_object(path: epath.PathLike) -> dict[str, Any]:
+    """The object in a JSON file; {} where it is missing, damaged or holds none: for reports, which go on without."""
+    try:
+        found = json.loads(epath.Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -126,7 +126,11 @@ class Plan:
 
     def families_after(self, phase: Phase) -> list[str]:
         """Families evaluated after a phase, each once."""
-        return list(dict.fromkeys(c.family for c in self.cells if c.phase.fingerprint == phase.fingerprint))
+        return list(dict.fromkeys(cell.family for cell in self.cells_of(phase)))
+
+    def cells_of(self, phase: Phase) -> list[Cell]:
+        """The cells that are read off a phase."""
+        return [cell for cell in self.cells if cell.phase.fingerprint == phase.fingerprint]
 
 
 def plan(study: StudyConfig, *, root: Root) -> Plan:

@@ -29,7 +29,9 @@ from etils import epath
 
 from xtreme_stilts.claims import EXPIRY, newest
 from xtreme_stilts.errors import UserError
+from xtreme_stilts.files import read_object
 
+PLAN = "plan.json"  # in the study directory; directory.py writes it
 DONE, RUNNING, FAILED, LEFT = STATES = ("done", "running", "failed", "left")
 _COLOURS = {DONE: "green", RUNNING: "cyan", FAILED: "red", LEFT: ""}
 
@@ -87,6 +89,21 @@ def _keys(phase: PhaseState) -> tuple:
     return (phase.kind, phase.path.rpartition(" > ")[2]), phase.kind, None
 
 
+def read_plan(workdir: epath.PathLike) -> dict[str, Any]:
+    """What `plan.json` says; {} where there is none.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = epath.Path(workdir) / PLAN
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); remove it, the next run writes it again") from error
+
+
 def read_status(workdir: epath.PathLike) -> Status:
     """Looks at a study directory.
 
@@ -94,12 +111,9 @@ def read_status(workdir: epath.PathLike) -> Status:
         UserError: it is no study directory.
     """
     workdir = epath.Path(workdir)
-    try:
-        plan = json.loads((workdir / "plan.json").read_text())
-    except FileNotFoundError:
-        raise UserError(f"{workdir} is no study directory: there is no plan.json in it") from None
-    except ValueError as error:
-        raise UserError(f"{workdir}/plan.json is damaged ({error}); the next run writes it again") from error
+    plan = read_plan(workdir)
+    if not plan:
+        raise UserError(f"{workdir} is no study directory: there is no {PLAN} in it")
     return Status(plan["name"], tuple(_phase(each, workdir / "phases" / each["folder"]) for each in plan["phases"]))
 
 
@@ -107,11 +121,11 @@ def _phase(planned: Mapping[str, Any], folder: epath.Path) -> PhaseState:
     where = {name: planned[name] for name in ("kind", "path", "seed")}
     evaluated = all((folder / "evaluations" / name / "scores.json").exists() for name in planned["evaluates"])
     trained = planned["kind"] == "retrieval" or (folder / "done.json").exists()
-    worked = _json(folder / "worked.json")
+    worked = read_object(folder / "worked.json")
     claim = newest(folder)
     if claim is not None and not claim.holder.released and not claim.holder.is_known_dead():
         return PhaseState(**where, state=RUNNING, note=_running(claim, folder, planned), seconds=float("nan"))
-    if failed := _json(folder / "failed.json"):
+    if failed := read_object(folder / "failed.json"):
         return PhaseState(**where, state=FAILED, note=failed.get("error", ""), seconds=float("nan"))
     left_behind = claim is not None and not claim.holder.released
     if trained and evaluated and (worked or not left_behind):
@@ -122,7 +136,7 @@ def _phase(planned: Mapping[str, Any], folder: epath.Path) -> PhaseState:
 
 def _running(claim, folder: epath.Path, planned: Mapping[str, Any]) -> str:
     step = _last_step(folder / "metrics.jsonl")
-    steps = planned["steps"] or _json(folder / "run_card.json").get("steps")
+    steps = planned["steps"] or read_object(folder / "run_card.json").get("steps")
     of = f" of {steps}" if steps else ""
     doing = "evaluating" if (folder / "done.json").exists() else f"step {step}{of}" if step else "starting"
     silent = f", no sign of life for {claim.age:.0f} s" if claim.age > EXPIRY else ""
@@ -134,13 +148,6 @@ def _last_step(path: epath.Path) -> int:
         return json.loads(path.read_text().splitlines()[-1])["step"]
     except (OSError, ValueError, IndexError, KeyError):
         return 0
-
-
-def _json(path: epath.Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
 
 
 # --------------------------------------------------------------------------------------------------

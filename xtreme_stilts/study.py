@@ -26,6 +26,7 @@ from xtreme_stilts.models import EncoderConfig, hf, preset
 from xtreme_stilts.phase import Setting, heads_of, training_shape
 from xtreme_stilts.report import html, table
 from xtreme_stilts.report import results as results_lib
+from xtreme_stilts.report.studies import chance_of
 from xtreme_stilts.tasks.files import register_file_tasks
 from xtreme_stilts.training.checkpoints import quiet_orbax
 from xtreme_stilts.training.sharding import check_rows, make_mesh
@@ -220,13 +221,12 @@ def _report(setting: Setting, *, claims: Claims, say: Callable) -> None:
     if not processes.is_first() or not (setting.workdir / "results.csv").exists():
         return
     frame = results_lib.read(setting.workdir / "results.csv")
-    chance = frame[frame.metric == "chance"].groupby("target").value.mean().to_dict()
-    table.print_table(frame, chance=chance)
+    table.print_table(frame, chance=chance_of(frame))
     with claims.take(setting.workdir, "report") or contextlib.nullcontext() as held:
         if held is None:
             say("another worker writes the report")
         else:
-            html.try_report(setting.workdir, chance=chance)
+            html.try_report(setting.workdir)
 
 
 def _say_plan(layout: Plan, *, setting: Setting, say: Callable) -> None:

@@ -15,13 +15,13 @@ import contextlib
 import json
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import jax
 from etils import epath
 
 from xtreme_stilts import processes, stopping, tasks
-from xtreme_stilts.claims import Claim, Claims
+from xtreme_stilts.claims import Claim, Claims, utc_now
 from xtreme_stilts.errors import Stopped, UserError
 from xtreme_stilts.evaluation.zero_shot import LanguageScores, evaluate
 from xtreme_stilts.files import write_json
@@ -126,7 +126,7 @@ class _Worker:
             if jax.process_count() > 1:
                 raise
             self.failed[phase.fingerprint] = str(error)
-            write_json(record, {"error": str(error), "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+            write_json(record, {"error": str(error), "when": utc_now()})
             self.say(f"[{number}/{len(self.layout.phases)}] failed: {error}")
             return
         if processes.is_first():
@@ -162,9 +162,8 @@ class _Worker:
             if done:
                 worked = True
                 self.say(f"{number} evaluated {name} in {len(done)} languages, {time.monotonic() - began:.1f} s")
-        for cell in self.layout.cells:
-            if cell.phase.fingerprint == phase.fingerprint:
-                self.results += _rows(cell, scores[cell.family], steps=steps, setting=setting)
+        for cell in self.layout.cells_of(phase):
+            self.results += _rows(cell, scores[cell.family], steps=steps, setting=setting)
         return worked
 
     def _write_results(self) -> None:
@@ -200,10 +199,6 @@ def _rows(cell: Cell, scores: list[LanguageScores], *, steps: int, setting: Sett
             fingerprint=cell.phase.fingerprint,
         )
         for found in scores
-        for metric, value in _with_chance(found).items()
+        for metric, value in {**found.scores, "chance": found.chance}.items()
         if value is not None
     ]
-
-
-def _with_chance(found: LanguageScores) -> Mapping[str, float | None]:
-    return {**found.scores, "chance": found.chance}

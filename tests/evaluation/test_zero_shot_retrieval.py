@@ -26,11 +26,6 @@ EVERY = [Pooled(layer, pooling) for layer in range(LAYERS + 1) for pooling in ("
 USUAL = Pooled(2, "mean")  # 14/24 of three layers
 
 
-@pytest.fixture(scope="module")
-def cache_dir(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("cache"))
-
-
 @pytest.fixture
 def tree(cache_dir):
     """A tiny encoder; two languages of both retrieval families, no training."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
-from etils import epath
 
+from xtreme_stilts.files import read_object
 from xtreme_stilts.report import table
 from xtreme_stilts.report.sheets import Listing
 from xtreme_stilts.report.studies import Study
@@ -28,10 +28,10 @@ def cost(study: Study, *, name: str) -> Listing | None:
     spent: dict[str, list[Mapping[str, Any]]] = {}
     damaged = 0
     for folder in study.directory.glob("phases/*"):
-        done = _json(folder / "done.json")
+        done = read_object(folder / "done.json")
         damaged += not done and (folder / "done.json").exists()
         if done:
-            mixture = _json(folder / "phase.json").get("mixture") or folder.name.rpartition("-seed")[0]
+            mixture = read_object(folder / "phase.json").get("mixture") or folder.name.rpartition("-seed")[0]
             spent.setdefault(str(mixture), []).append(done)
     if not spent:
         return None
@@ -40,7 +40,7 @@ def cost(study: Study, *, name: str) -> Listing | None:
     notes = ["Training only; phases that other rows share are counted once, as they are trained once."]
     if damaged:
         notes.append(f"Left out: {damaged} phases whose done.json cannot be read.")
-    card = _json(study.directory / RUN_CARD)
+    card = read_object(study.directory / RUN_CARD)
     if isinstance(card.get("chip_hours"), int | float):
         notes.append(f"The run's own account: {card['chip_hours']:,.2f} chip hours.")
     return Listing(
@@ -74,7 +74,7 @@ def thresholds(study: Study, frame: pd.DataFrame, *, name: str) -> Listing | Non
     rows = []
     for row in reported.itertuples(index=False):
         folder = folders.get(row.fingerprint[:12])
-        found = _json(folder / "evaluations" / row.target / "thresholds.json") if folder else {}
+        found = read_object(folder / "evaluations" / row.target / "thresholds.json") if folder else {}
         for fitted in (found.get(row.language) or {}).get("thresholds", []):
             if (fitted["layer"], fitted["pooling"]) == (row.layer, row.pooling):
                 place = (row.intermediate, table.title(row.target), row.language, str(row.seed))
@@ -115,7 +115,7 @@ def data_versions(study: Study, *, name: str) -> Listing | None:
     found = {
         str(task): str(version)
         for path in study.directory.glob("phases/*/phase.json")
-        for task, version in _tasks(_json(path))
+        for task, version in _tasks(read_object(path))
     }
     return _pairs(dict(sorted(found.items())), name=name, title="Data sets trained on") if found else None
 
@@ -160,12 +160,3 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
             yield from _flatten(inner, f"{name}.{key}" if name else str(key))
     else:
         yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _json(path: epath.Path) -> dict[str, Any]:
-    """An object in a file; empty where it is missing, damaged or none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -57,9 +57,14 @@ def open_study(directory: str | os.PathLike, *, chance: Mapping[str, float] | No
     if frame.empty:
         raise UserError(f"{directory / RESULTS} holds no scores yet; run the study (or a part of it) first")
     if chance is None:
-        chance = frame[frame["metric"] == "chance"].groupby("target")["value"].mean().to_dict()
+        chance = chance_of(frame)
     name = str(config.get("name") or os.path.basename(os.path.abspath(directory)))
     return Study(directory=directory, name=name, frame=frame, chance=chance, config=config)
+
+
+def chance_of(frame: pd.DataFrame) -> dict[str, float]:
+    """Percent by target that guessing reaches: the mean of what the results have under the metric `chance`."""
+    return frame[frame["metric"] == "chance"].groupby("target")["value"].mean().to_dict()
 
 
 def _read_config(path: epath.Path) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 from etils import epath
+
+from xtreme_stilts.files import read_object
 
 PRETRAINING, INTERMEDIATE, TARGET = KINDS = ("pretraining", "intermediate", "target")
 _SHORT = 12  # digits of a fingerprint that a folder's name has; older ones have all
@@ -72,7 +73,7 @@ class Phases:
 
 
 def _read(folder: epath.Path) -> Phase:
-    described, done, card = (_json(folder / name) for name in ("phase.json", "done.json", "run_card.json"))
+    described, done, card = (read_object(folder / name) for name in ("phase.json", "done.json", "run_card.json"))
     short = folder.name.rpartition("-")[2][:_SHORT]
     return Phase(
         folder=folder,
@@ -83,15 +84,6 @@ def _read(folder: epath.Path) -> Phase:
         seconds=_number(card.get("seconds", done.get("seconds"))),
         chip_hours=_number(card.get("chip_hours")),
     )
-
-
-def _json(path: epath.Path) -> Mapping[str, Any]:
-    """An object of a file; empty where there is none, or a damaged one: a figure less is no reason to fail."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, Mapping) else {}
 
 
 def _number(value: Any) -> float:
