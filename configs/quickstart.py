@@ -10,13 +10,17 @@ both}, then each target in English, evaluated in all seven languages, and senten
 
 from xtreme_stilts import config as config_lib
 from xtreme_stilts import recipes
+from xtreme_stilts.errors import UserError
 
 
 def get_config(arg: str | None = None):
     """`arg`: `seeds=N` runs N seeds."""
+    seeds = (arg or "seeds=1").removeprefix("seeds=")
+    if not seeds.isdecimal():
+        raise UserError(f"config argument {arg!r}: it must be seeds=N, such as seeds=2")
     config = config_lib.default()
     config.name = "quickstart"
-    config.seeds = tuple(range(int((arg or "seeds=1").removeprefix("seeds="))))
+    config.seeds = tuple(range(int(seeds)))
 
     recipes.miniature(config)
     config.mixtures = {"mini_both": ("mini_mnli", "mini_squad_v1")}

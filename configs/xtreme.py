@@ -11,10 +11,13 @@ English rows, 30 validations of patience. Cost: not yet measured on an accelerat
 
 from xtreme_stilts import config as config_lib
 from xtreme_stilts import recipes
+from xtreme_stilts.errors import UserError, did_you_mean
 
 
 def get_config(arg: str | None = None):
     """`arg`: `large` recomputes matrix products in the backward pass, for XLM-R Large on small accelerators."""
+    if arg not in (None, "large"):
+        raise UserError(f"config argument {arg!r}; {did_you_mean(arg, ['large'])}")
     config = config_lib.default()
     config.name = "xtreme"
     config.model.dtype = "bfloat16"

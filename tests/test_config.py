@@ -37,6 +37,7 @@ def test_all_problems_are_reported_at_once():
         ("recipes.target.rows", 0, "config.recipes.target.rows is 0; it must be at least 1"),
         ("recipes.target.learning_rate", -1.0, "config.recipes.target.learning_rate is -1.0"),
         ("recipes.target.warmup", 2.0, "config.recipes.target.warmup is 2.0"),
+        ("recipes.target.restarts", -1, "config.recipes.target.restarts is -1; it must not be negative"),
         ("recipes.target.max_length", 999, "config.recipes.target.max_length is 999; a row holds only"),
         ("mesh.data", 0, "config.mesh is"),
         (

@@ -26,11 +26,13 @@ from xtreme_stilts.config import MeshConfig
 from xtreme_stilts.data.loader import Shape, assemble
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.models import Head, Model, preset
-from xtreme_stilts.preflight import chips, flops, programs
+from xtreme_stilts.preflight import apart, chips, flops, programs
 from xtreme_stilts.preflight.advice import Fields, advise
 from xtreme_stilts.preflight.amounts import UNKNOWN, Amount, Amounts, total
+from xtreme_stilts.preflight.check import estimate, trained_parameters
 from xtreme_stilts.preflight.work import lay_out, recipe_fields, training_programs
 from xtreme_stilts.tasks import sizes
+from xtreme_stilts.training.mixed import Layout
 from xtreme_stilts.training.optimizer import AdamW
 from xtreme_stilts.training.sharding import make_mesh
 
@@ -215,6 +217,47 @@ def test_an_empty_batch_has_the_arrays_of_a_real_one(kind, options, tmp_path):
     assert {k: (v.shape, v.dtype) for k, v in empty.items()} == {k: (v.shape, v.dtype) for k, v in real.items()}
 
 
+MIXED = {"cls": Head("classification", num_labels=3), "span": Head("span"), "mlm": Head("mlm")}
+
+
+def mixed_program(*, rows: int = 2, accumulate: int = 4) -> programs.Program:
+    """A step on micro-batches of three tasks."""
+    first, *others = (
+        (name, Shape.packed(rows, length=32, choices=1, mask_rate=0.15 if name == "mlm" else 0.0)) for name in MIXED
+    )
+    return programs.Program(
+        model=Model(dataclasses.replace(TINY, num_layers=1), MIXED),
+        head=first[0],
+        shape=first[1],
+        optimizer=AdamW(),
+        accumulate=accumulate,
+        others=tuple(others),
+    )
+
+
+def test_a_step_on_several_tasks_is_the_one_that_a_run_compiles():
+    program, mesh = mixed_program(), make_mesh(MeshConfig())
+    assert str(program) == "train classification + span + mlm 2 x 32 x 4"
+    likes = [programs.batch_shapes(MIXED[name].kind, shape=shape) for name, shape in program.parts]
+    layout = Layout.of(program.model, heads=list(MIXED), like=likes)
+    assert len(layout.branches) == 3
+    stacked = layout.stack([likes[0], likes[2], likes[1], likes[0]])  # as the loop makes a step's batch
+    _, batch, _, _, draws = programs.lower(program, mesh=mesh).in_avals[0]
+    assert {name: (x.shape, x.dtype) for name, x in batch.items()} == {
+        name: (x.shape, x.dtype) for name, x in stacked.items()
+    }
+    assert (draws.task.shape, draws.task.dtype, draws.loss_weight.shape) == ((4,), np.int32, (3,))
+    found = programs.compile_program(program, mesh=mesh, limit=2**40).memory
+    held = programs.argument_bytes(program, mesh=mesh) + sum(x.nbytes for x in stacked.values())
+    assert found.arguments == pytest.approx(held, abs=1000)  # what the step does not look at is not passed
+    assert found.temporaries > 0
+
+
+def test_a_described_program_is_the_same_one():
+    for program in (mixed_program(), dataclasses.replace(mixed_program(), others=(), optimizer=None)):
+        assert apart._program(json.loads(json.dumps(apart._described(program)))) == program
+
+
 def test_bytes_of_the_arguments_are_those_of_parameters_and_moments():
     model = Model(TINY, {"head": Head("span")})
     mesh = make_mesh(MeshConfig())
@@ -304,7 +347,7 @@ def test_the_partitioners_warnings_are_counted_once_each():
 # Advice
 
 
-def advice(fits, *, rows=8, accumulate=1, trains=True, limit=2**40, arguments=None):
+def advice(fits, *, rows=8, accumulate=1, trains=True, limit=2**40, others=()):
     """The advice where `fits(program, mesh)` decides, and all that was compiled."""
     program = programs.Program(
         model=Model(TINY, {"head": Head("span")}),
@@ -312,6 +355,7 @@ def advice(fits, *, rows=8, accumulate=1, trains=True, limit=2**40, arguments=No
         shape=Shape(rows=rows, length=16),
         optimizer=AdamW() if trains else None,
         accumulate=accumulate,
+        others=others,
     )
     tried = []
 
@@ -336,6 +380,19 @@ def test_fewer_rows_are_tried_first_and_keep_the_optimizer_step():
     found, tried = advice(lambda rows, *_: rows == 2, accumulate=3)
     assert found.flags == ("--config.by_task.x.rows=2", "--config.by_task.x.accumulate=12")
     assert tried == [(4, 6, "none", 1), (2, 12, "none", 1)]
+
+
+def test_half_the_rows_are_half_of_every_tasks():
+    half = mixed_program(rows=8, accumulate=4).with_half_the_rows()
+    assert half == mixed_program(rows=4, accumulate=8)
+
+
+def test_a_step_on_several_tasks_gets_fewer_rows_last():
+    _, tried = advice(lambda *asked: False, others=(("head", Shape(rows=8, length=16)),))
+    assert [(remat, fsdp) for rows, _, remat, fsdp in tried if rows == 8] == [
+        ("dots", 1), ("full", 1), ("none", 2), ("dots", 2), ("full", 2),
+    ]  # fmt: skip
+    assert tried[5:] == [(4, 2, "full", 2), (2, 4, "full", 2)]
 
 
 def test_rematerialisation_and_fsdp_follow_in_order():
@@ -509,6 +566,54 @@ def test_the_program_that_fits_is_the_one_its_flags_make(small_study, tmp_path):
     assert fitting.shape.rows * fitting.accumulate == 64
 
 
+@pytest.mark.parametrize("rows", [0, 4])
+def test_where_a_step_has_tokens_only_it_costs_the_same(small_study, tmp_path, rows):
+    """16 rows a step, named as rows, or as tokens with micro-batches of what fits or of four rows."""
+    recipe = small_study.recipes.target
+    recipe.rows, recipe.epochs, recipe.steps = 16, 0.0, 5
+    topology = chips.parse("cpu:1")  # once: its speed is measured
+
+    def estimated():
+        study = config_lib.parse(small_study)
+        study_lib.register(study)
+        work = lay_out(study, devices=jax.devices()[:1], workdir=epath.Path(tmp_path), cache_dir=tmp_path)
+        (found,) = estimate(work, topology=topology, mfu=0.4, tokens=0)
+        return found
+
+    plain = estimated()
+    recipe.rows, recipe.tokens_per_step = rows, 16 * 64
+    found = estimated()
+    assert found.trained.rows == plain.trained.rows == 5 * 16
+    assert found.training.optimizer_hours == pytest.approx(plain.training.optimizer_hours)
+    assert found.training.flops == pytest.approx(plain.training.flops, rel=0.1)  # rows are packed a batch at a time
+    assert str(found.programs[0]) == f"train classification {rows or 1} x 64 x {16 // (rows or 1)}"
+
+
+def test_a_phase_that_mixes_tasks_in_a_step_has_one_program(small_study, tmp_path):
+    small_study.tasks["tiny_reg"] = {
+        "kind": "regression",
+        "files": dict.fromkeys(("train", "test"), str(tmp_path / "numbers.{language}.jsonl")),
+        "languages": ("en",),
+    }
+    (tmp_path / "numbers.en.jsonl").write_text("\n".join(json.dumps({"text": "a b", "label": 1.5}) for _ in range(20)))
+    small_study.mixtures = {"both": {"tasks": ("tiny_cls", "tiny_reg"), "heads": "mixed"}}
+    small_study.intermediates = {"both": ("both",)}
+    recipe = small_study.recipes.intermediate
+    recipe.steps, recipe.rows, recipe.length, recipe.accumulate = 5, 2, 64, 3
+    study = config_lib.parse(small_study)
+    study_lib.register(study)
+    work = lay_out(study, devices=jax.devices(), workdir=epath.Path(tmp_path), cache_dir=tmp_path)
+    topology = chips.parse("cpu:1")
+    (both, target) = estimate(work, topology=topology, mfu=0.4, tokens=0)
+    assert [str(program) for program in both.programs] == ["train classification + regression 2 x 64 x 3"]
+    assert str(target.programs[0]) == "train classification 2 x 64"
+    # The cost is that of both tasks: 5 steps of 3 micro-batches of 2 rows in all.
+    assert both.trained.rows == 5 * 3 * 2 and both.training.flops > 0
+    parameters = trained_parameters(both.programs[0], mesh=work.setting.mesh)
+    moved = 5 * 28 * parameters / topology.chip.bandwidth / 3600
+    assert both.training.optimizer_hours == pytest.approx(moved)
+
+
 # --------------------------------------------------------------------------------------------------
 # The command
 
@@ -557,7 +662,10 @@ def test_without_libtpu_it_is_said_how_to_get_it():
         (("--topology=v5e:2x5",), "no slice '2x5' of v5e; did you mean"),
         ((), "no chips were given; try --topology=v5e:2x4"),
         (("--topology=cpu:1", "--config.mesh.tensor=4"), "config.mesh is data=-1, fsdp=1, tensor=4; the product must"),
-        (("--topology=cpu:1", "--config.model.presett=base"), "--config"),
+        (
+            ("--topology=cpu:1", "--config.model.presett=base"),
+            "config.model.presett is not a field; did you mean 'preset'?",
+        ),
         (("--topology=cpu:1", "--mfu=2"), "mfu"),
     ],
 )

@@ -51,6 +51,21 @@ def test_states_and_estimate(study):
     assert status.read_status(study).phases[2].state == status.LEFT
 
 
+def test_marks_of_phases_that_did_not_learn(study, capsys):
+    done = {"unlearned": {"panx.en": {"beginning": 1.1, "end": 1.1, "guess": 1.0}}}
+    (study / "phases" / "a-seed0" / "done.json").write_text(json.dumps(done))
+    (study / "phases" / "c-seed0").mkdir()
+    (study / "phases" / "c-seed0" / "attempts.json").write_text('{"failed": [{}, {}], "cleared": true}')
+    with Claims().take(study / "phases" / "c-seed0"):
+        found = status.read_status(study)
+    assert found.phases[0].state == status.DONE
+    assert found.phases[0].note == "did not learn panx.en: its loss stayed at guessing"
+    assert found.phases[1].note == ""
+    assert found.phases[2].note.startswith("restart 2, starting, process ")
+    status.main([str(study)])
+    assert "did not learn panx.en" in capsys.readouterr().out
+
+
 def test_a_worker_that_was_killed_does_not_count(study, monkeypatch):
     folder = study / "phases" / "c-seed0"
     folder.mkdir()

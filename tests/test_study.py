@@ -89,13 +89,26 @@ def test_a_study_and_its_second_run(tiny, tmp_path, capsys, page):
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("phases/*/best/**/*") if path.is_file()}
     scores = (tmp_path / "results.csv").read_bytes()
+    cut = scores[: len(scores) // 2].rpartition(b",")[0]  # within a line
+    (tmp_path / "results.csv").write_bytes(cut)
     capsys.readouterr()
     run(tiny, tmp_path)
     printed = capsys.readouterr().out
+    lines = cut.count(b"\n")
+    assert f"results.csv line {lines + 1}: the file is cut short" in printed
+    assert f"the {lines - 1:,} whole ones before it are kept" in printed
+    assert (tmp_path / "results.csv.damaged").read_bytes() == cut
     assert printed.count(": reused") == len({path.parts[len(tmp_path.parts) + 1] for path in before})
     assert "evaluated" not in printed
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("phases/*/best/**/*") if path.is_file()} == before
     assert (tmp_path / "results.csv").read_bytes() == scores
+
+    described = next(tmp_path.glob("phases/mini_panx*/phase.json"))
+    other = json.loads(described.read_text())
+    other["recipe"]["steps"] = 5
+    described.write_text(json.dumps(other))
+    with pytest.raises(UserError, match=r"mini_panx.* with other settings \(recipe.steps is 5 there and 4 here, says"):
+        run(tiny, tmp_path)
 
 
 def test_a_changed_field_runs_only_what_it_changes(tiny, tmp_path, capsys):
@@ -123,6 +136,21 @@ def test_packed_and_unpacked_evaluation_agree(tiny, tmp_path):
     tiny.evaluation.pack = False
     run(tiny, tmp_path)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "results.csv"), packed)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "name"),
+    [
+        ({}, "mini-width16-heads2-mlp32"),
+        ({"width": 64, "layers": 3, "mlp": 0}, "mini-width64-layers3-heads2"),
+        ({"width": 128, "heads": 4, "mlp": 128}, "mini"),  # the preset's own
+        ({"width": 0, "heads": 0, "mlp": 0}, "mini"),
+    ],
+)
+def test_encoders_of_other_sizes_have_names_of_their_own(tiny, tmp_path, sizes, name):
+    tiny.model.update(sizes)
+    tiny.targets = ("mini_panx",)
+    assert study.prepare(config_lib.parse(tiny), workdir=epath.Path(tmp_path)).model_name == name
 
 
 def test_dry_run_writes_nothing(tiny, tmp_path, capsys):

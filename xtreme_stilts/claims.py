@@ -35,7 +35,7 @@ from typing import NamedTuple
 
 from etils import epath
 
-from xtreme_stilts.errors import EXIT_STATUS, UserError
+from xtreme_stilts.errors import EXIT_STATUS, StorageError, UserError
 from xtreme_stilts.files import write_text
 
 BEAT = 10.0  # seconds between two signs of life
@@ -177,7 +177,7 @@ class Claims:
         """Holds what `name` stands for in this folder, or gives None: somebody alive has it.
 
         Raises:
-            UserError: the folder cannot be written.
+            StorageError: the folder cannot be written.
         """
         folder = epath.Path(folder)
         try:
@@ -194,7 +194,7 @@ class Claims:
                 _path(folder, name, top + 1).unlink(missing_ok=True)
                 return None
         except OSError as error:
-            raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
+            raise StorageError(f"{folder} cannot be written: {error.strerror or error}") from error
         if gone is not None and not gone.released:
             self._say(f"{folder / name}: {gone} has ended without a word; taken over")
         return Claim(folder, name, top + 1, me, lost=self._lost)

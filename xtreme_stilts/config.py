@@ -12,16 +12,19 @@ chain of mixtures trained one after another before the target.
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import ml_collections
 
-from xtreme_stilts.errors import UserError, did_you_mean
+from xtreme_stilts.errors import Problems, UserError, did_you_mean
 from xtreme_stilts.tasks.files import FileTask
 from xtreme_stilts.tasks.mixing import MixtureConfig, mixing_problems
 
+SHORTEST = 8  # tokens of a row, the least that an example with its special tokens can have
 TRAINED_KINDS = ("mlm", "intermediate", "target")  # retrieval is evaluated only, so it has no recipe
 
 
@@ -52,6 +55,7 @@ class Recipe:
     log_every: int = 20  # steps between lines in metrics.jsonl
     embeddings: str = "active"  # active: train the rows of the word table that the data use; dense: all; frozen: none
     moment: str = "float32"  # type of Adam's first moment: float32 | bfloat16
+    restarts: int = 0  # so often a phase whose loss stays at guessing is trained again from another seed (learning.py)
     shuffle_labels: bool = False  # control experiment: labels dealt at random (what is learned without a signal)
 
 
@@ -170,28 +174,116 @@ def parse(config: Mapping) -> StudyConfig:
     Raises:
         UserError: one sentence for each problem, all of them at once.
     """
+    found = read(config)
+    found.problems.tell()
+    return found.study
+
+
+class Read(NamedTuple):
+    """A config as far as it makes sense.
+
+    Attributes:
+        study: the config; groups with a problem are as `default` has them.
+        problems: one sentence for each, beginning with the field's path.
+    """
+
+    study: StudyConfig
+    problems: Problems
+
+
+def read(config: Mapping) -> Read:
+    """Like `parse`, but gives back what is right, too, so that it can be checked further."""
     if isinstance(config, ml_collections.ConfigDict):
         config = config.to_dict()
-    problems: list[str] = []
+    problems = Problems()
+    if not isinstance(config, Mapping):
+        problems.append(f"config is {config!r}; get_config must return config.default() with fields changed")
+        return Read(StudyConfig(), problems)
     study = _read(StudyConfig, config, "config", problems)
-    if not problems:
-        _check_ranges(study, problems)
-    if problems:
-        raise UserError("\n".join(problems))
-    return study
+    ranges: list[str] = []
+    _check_ranges(study, ranges)
+    # What is wrong with a default that stands for what could not be read is nobody's mistake.
+    unreadable = {_group(problem) for problem in problems if _UNKNOWN not in problem}
+    problems += [problem for problem in ranges if _group(problem) not in unreadable]
+    return Read(_without(study, set(map(_group, problems))), problems)
+
+
+def _group(problem: str) -> str:
+    """The group of fields that a problem begins with; of a field of the config itself the field."""
+    path = problem.partition(" ")[0].partition("[")[0]
+    parts = path.split(".")
+    return path if len(parts) <= 2 else ".".join(parts[:3] if parts[1] in _NAMED else parts[:2])
+
+
+_UNKNOWN = "is not a field"
+_NAMED = ("recipes", "by_task", "mixtures", "tasks")  # groups by a name of the user's or a kind
+
+
+def _without(study: StudyConfig, broken: set[str]) -> StudyConfig:
+    """A study that differs from another in that groups with a problem are at their defaults, or not there."""
+    fresh = StudyConfig()
+    fields = {}
+    for name in (field.name for field in dataclasses.fields(StudyConfig)):
+        value = getattr(study, name)
+        if f"config.{name}" in broken:
+            fields[name] = getattr(fresh, name)
+        elif name == "recipes":
+            kinds = {kind: value.get(kind, Recipe()) for kind in TRAINED_KINDS}
+            usual = {kind: f"config.recipes.{kind}" in broken for kind in kinds}
+            fields[name] = {kind: Recipe(steps=1) if usual[kind] else recipe for kind, recipe in kinds.items()}
+        elif name in _NAMED:
+            fields[name] = {key: each for key, each in value.items() if f"config.{name}.{key}" not in broken}
+    return dataclasses.replace(study, **fields)
+
+
+def field_problem(path: str) -> str:
+    """What is wrong with the path of a field, such as `modle.preset`: a sentence; "" = nothing."""
+    hint, where = StudyConfig, "config"
+    for name in path.split("."):
+        if dataclasses.is_dataclass(hint):
+            hints = typing.get_type_hints(hint)
+            if name not in hints:
+                return f"{where}.{name} {_UNKNOWN}; {did_you_mean(name, hints)}"
+            hint = hints[name]
+        elif typing.get_origin(hint) is Mapping:
+            hint = typing.get_args(hint)[1]
+        else:
+            return f"{where} is a field without fields of its own; there is no {where}.{name}"
+        where = f"{where}.{name}"
+    return ""
+
+
+def kind_of(path: str) -> str:
+    """What the value of a field must be, in words; "" where that depends on more than the field's type."""
+    hint = StudyConfig
+    for name in path.split("."):
+        named = typing.get_type_hints(hint) if dataclasses.is_dataclass(hint) else {}
+        hint = named.get(name) or (typing.get_args(hint) or (None,))[-1]
+    if dataclasses.is_dataclass(hint):
+        return f"a group of fields, such as config.{path}.{dataclasses.fields(hint)[0].name}"
+    return _KINDS.get(hint, "")
+
+
+_KINDS = {int: "a whole number", float: "a finite number", bool: "True or False", str: "text"}
 
 
 def _read(cls, given: Mapping, path: str, problems: list[str]):
-    """Builds dataclass `cls` from `given`, noting unknown fields and wrong types under their dotted path."""
+    """Builds dataclass `cls` from `given`, noting unknown fields and wrong types under their dotted path.
+
+    What cannot be read is at its default.
+    """
     hints = typing.get_type_hints(cls)
     for name in given:
         if name not in hints:
-            problems.append(f"{path}.{name} is not a field; {did_you_mean(name, hints)}")
+            problems.append(f"{path}.{name} {_UNKNOWN}; {did_you_mean(name, hints)}")
     values = {}
     for name, hint in hints.items():
         if name in given:
-            values[name] = _read_value(hint, given[name], f"{path}.{name}", problems)
-    return cls(**values) if not problems else cls()
+            before = len(problems)
+            value = _read_value(hint, given[name], f"{path}.{name}", problems)
+            if len(problems) == before or dataclasses.is_dataclass(hint) or typing.get_origin(hint) is Mapping:
+                values[name] = value
+    return cls(**values)
 
 
 def _read_value(hint, value, path: str, problems: list[str]):
@@ -227,10 +319,14 @@ def _read_tuple(item, value, path: str, problems: list[str]) -> tuple:
 
 def _read_scalar(hint, value, path: str, problems: list[str]):
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value)
     good = isinstance(value, hint) and not (hint is int and isinstance(value, bool))
     if not good:
-        problems.append(f"{path} is {value!r}, a {type(value).__name__}; it must be a {hint.__name__}")
+        kind = type(value).__name__
+        article = "an" if kind[0] in "aeiou" else "a"
+        problems.append(f"{path} is {value!r}, {article} {kind}; it must be {_KINDS[hint]}")
+    elif hint is float and not math.isfinite(value):
+        problems.append(f"{path} is {value!r}; it must be {_KINDS[float]}")
     return value
 
 
@@ -251,14 +347,23 @@ def _read_file_task(value: Mapping, path: str, problems: list[str]) -> FileTask:
 
 def _read_by_task(value, path: str, problems: list[str]) -> Mapping:
     hints = typing.get_type_hints(Recipe)
+    if not isinstance(value, Mapping):
+        problems.append(f"{path} is {value!r}; it must be a dict of a task's name -> fields of its recipe")
+        return {}
     result = {}
-    for task, changes in dict(value).items():
-        result[task] = {}
-        for name, each in dict(changes).items():
-            if name not in hints:
-                problems.append(f"{path}.{task}.{name} is not a field of a recipe; {did_you_mean(name, hints)}")
-            else:
-                result[task][name] = _read_scalar(hints[name], each, f"{path}.{task}.{name}", problems)
+    for task, changes in value.items():
+        if not isinstance(changes, Mapping):
+            problems.append(f"{path}.{task} is {changes!r}; it must be a dict of fields of a recipe")
+            continue
+        unknown = [name for name in changes if name not in hints]
+        problems += [f"{path}.{task}.{name} {_UNKNOWN} of a recipe; {did_you_mean(name, hints)}" for name in unknown]
+        before = len(problems)
+        read = {
+            name: _read_scalar(hints[name], each, f"{path}.{task}.{name}", problems)
+            for name, each in changes.items()
+            if name in hints
+        }
+        result[task] = read if len(problems) == before else {}
     return types.MappingProxyType(result)
 
 
@@ -349,6 +454,16 @@ def _check_step_size(recipe: Recipe, path: str, problems: list[str]) -> None:
         )
 
 
+_NOT_NEGATIVE = (
+    "steps",
+    "epochs",
+    "learning_rate",
+    "weight_decay",
+    "eval_every",
+    "max_length",
+    "checkpoint_every",
+    "restarts",
+)
 _RECIPE_CHOICES = {"embeddings": ("active", "dense", "frozen"), "moment": ("float32", "bfloat16")}
 
 
@@ -360,12 +475,15 @@ def recipe_problems(recipe: Recipe, *, path: str) -> list[str]:
             problems.append(f"{path}.{name} is {getattr(recipe, name)!r}; {did_you_mean(getattr(recipe, name), valid)}")
     _check_step_size(recipe, path, problems)
     _positive(recipe, path, ("length", "accumulate", "patience", "log_every", "eval_rows"), problems)
-    for name in ("steps", "epochs", "learning_rate", "weight_decay", "eval_every", "max_length", "checkpoint_every"):
+    for name in _NOT_NEGATIVE:
         if getattr(recipe, name) < 0:
             problems.append(f"{path}.{name} is {getattr(recipe, name)}; it must not be negative")
     for name in ("warmup", "beta1", "beta2", "mask_rate"):
         if not 0 <= getattr(recipe, name) <= 1:
             problems.append(f"{path}.{name} is {getattr(recipe, name)}; it must lie between 0 and 1")
+    for name in ("length", "max_length"):
+        if 0 < getattr(recipe, name) < SHORTEST:
+            problems.append(f"{path}.{name} is {getattr(recipe, name)}; it must be at least {SHORTEST}")
     if recipe.max_length > recipe.length:
         problems.append(
             f"{path}.max_length is {recipe.max_length}; a row holds only {path}.length = {recipe.length} tokens"

@@ -27,7 +27,6 @@ import rich.padding
 import rich.table
 import rich.text
 from absl import flags, logging
-from ml_collections import config_flags
 
 from xtreme_stilts import flags as flags_lib
 from xtreme_stilts import tasks
@@ -254,9 +253,7 @@ def _missing(report: Report) -> list[str]:
 def _flags(argv: Sequence[str]) -> flags.FlagValues:
     """This command's flags, parsed; they are no other command's."""
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file(
-        "config", None, "FILE[:ARG] with get_config(arg).", flag_values=values, lock_config=False, sys_argv=list(argv)
-    )
+    flags_lib.define_config(values, argv=argv)
     for name, meaning in (
         ("train", "NAME[:SPLIT], a task or mixture; may be repeated."),
         ("evaluate", "NAME[:SPLIT], a task or family; may be repeated."),
@@ -288,18 +285,18 @@ def main(argv: Sequence[str]) -> int:
     Args:
         argv: the command line, the program's name first.
     """
-    try:
-        values = _flags(argv)
-        if values.help:
-            print(f"{__doc__}\n{values.get_help()}")
-            return 0
-        sources = _sources(_study(values), values)
-        report = _compare(sources)
-        if values.json:
-            write_json(values.json, contamination.to_json(report))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return flags_lib.answered(_run, argv)
+
+
+def _run(argv: Sequence[str]) -> int:
+    values = _flags(argv)
+    if values.help:
+        print(f"{__doc__}\n{values.get_help()}")
+        return 0
+    sources = _sources(_study(values), values)
+    report = _compare(sources)
+    if values.json:
+        write_json(values.json, contamination.to_json(report))
     console = rich.console.Console(highlight=False, emoji=False)  # else ":train:" is drawn
     print_report(report, selection=sources.selection, console=console)
     return 0

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from etils import epath
 
+from xtreme_stilts import flags
 from xtreme_stilts.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:  # imported only once the command line is right: seconds
@@ -149,17 +150,22 @@ def _part(folder: epath.Path, *, card: RunCard, head: str) -> _Part:
 
     from xtreme_stilts.models import EncoderConfig, Model, hf
     from xtreme_stilts.models import Head as HeadConfig
-    from xtreme_stilts.run_card import from_known
+    from xtreme_stilts.run_card import FILE, from_known
     from xtreme_stilts.training.checkpoints import Checkpoints
 
-    config = from_known(EncoderConfig, card.encoder)
-    heads = {name: from_known(HeadConfig, fields) for name, fields in card.heads.items()}
+    try:
+        config = from_known(EncoderConfig, card.encoder)
+        heads = {name: from_known(HeadConfig, fields) for name, fields in card.heads.items()}
+    except TypeError as error:
+        raise UserError(f"{folder / FILE} does not say what the encoder and the heads are ({error})") from error
     on_host = jax.sharding.SingleDeviceSharding(jax.local_devices(backend="cpu")[0])
     abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=on_host),
         Model(config, heads).abstract_params(),
     )
     with Checkpoints(folder / "best") as best:
+        if damage := best.damage_of_newest():
+            raise UserError(f"{damage}; run the study again, which trains this phase anew")
         params = best.restore(best.steps()[0], abstract=abstract)
     try:
         table, apart = hf.head_table(heads[head], config), ""
@@ -333,14 +339,14 @@ def _software(session: Session) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 on bad input."""
-    arguments = _parser().parse_args(argv)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        done = export(arguments.phase_dir, arguments.out, head=arguments.head, tokenizer=arguments.tokenizer)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return flags.answered(_run, argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = _parser().parse_args(argv)
+    done = export(arguments.phase_dir, arguments.out, head=arguments.head, tokenizer=arguments.tokenizer)
     print(f"{done.folder}: {done.architecture}" + (f", and head {done.head!r} in {HEAD}" if done.apart else ""))
     if done.apart:
         print(f"note: {done.apart}", file=sys.stderr)
@@ -348,7 +354,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = flags.Parser(
         prog="python -m xtreme_stilts.export",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -15,16 +15,20 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from xtreme_stilts import tasks
 from xtreme_stilts.config import Recipe, StudyConfig
-from xtreme_stilts.errors import UserError
+from xtreme_stilts.errors import Problems, UserError, did_you_mean
 
 # Part of every fingerprint: raised when a change of the code changes what a phase computes.
 RESULT_VERSION = 2
 
 # Fields of a recipe that change what is written on the way, not what is learned.
 _WITHOUT_EFFECT = ("log_every", "checkpoint_every")
+
+# Fields younger than RESULT_VERSION, with the value that trains as before them: then they are no part of it.
+_AS_BEFORE = {"restarts": 0}
 
 
 def fingerprint(value) -> str:
@@ -86,7 +90,11 @@ class Phase:
             "mixture": self.mixture,
             "tasks": self.versions,
             "mixing": self.mixing,
-            "recipe": {name: value for name, value in recipe.items() if name not in _WITHOUT_EFFECT},
+            "recipe": {
+                name: value
+                for name, value in recipe.items()
+                if name not in _WITHOUT_EFFECT and not (name in _AS_BEFORE and value == _AS_BEFORE[name])
+            },
             "seed": self.seed,
             "parent": (self.parent or self.root).fingerprint,
         }
@@ -229,39 +237,99 @@ def check_names(study: StudyConfig) -> None:
     Raises:
         UserError: one sentence for each problem, all of them at once.
     """
-    problems: list[str] = []
+    known_names(study).problems.tell()
 
-    def attempt(field: str, look_up, name: str):
-        try:
-            return look_up(name)
-        except UserError as error:
-            problems.append(f"{field}: {error}")
-            return None
 
-    for mixture in study.pretrain:
-        if attempt("config.pretrain", tasks.mixture, mixture) and _kind(mixture) != "mlm":
-            problems.append(f"config.pretrain: {mixture!r} is no MLM mixture; put it into config.intermediates")
-    for row, chain in study.intermediates.items():
-        for mixture in chain:
-            found = attempt(f"config.intermediates.{row}", tasks.mixture, mixture)
-            if found and any(tasks.task(name).family.kind == "embedding" for name in found.tasks):
-                problems.append(
-                    f"config.intermediates.{row}: {mixture!r} is a retrieval task, which is never trained on"
-                )
-    for name in study.targets:
-        family = attempt("config.targets", tasks.family, name)
-        if family and family.train is None:
-            problems.append(
-                f"config.targets: {name!r} has no training task; retrieval families go into config.retrieval"
-            )
-    for name in study.retrieval:
-        family = attempt("config.retrieval", tasks.family, name)
-        if family and family.kind != "embedding":
-            problems.append(f"config.retrieval: {name!r} is a {family.kind} family; it goes into config.targets")
-    for name in study.languages:
-        attempt("config.languages", tasks.family, name)
-    for task in study.by_task:
-        if "." not in task:
-            attempt("config.by_task", tasks.mixture, task)
-    if problems:
-        raise UserError("\n".join(problems))
+class Known(NamedTuple):
+    """A config's names that can be used.
+
+    Attributes:
+        study: the config without the others.
+        problems: one sentence for each of the others.
+    """
+
+    study: StudyConfig
+    problems: Problems
+
+
+def known_names(study: StudyConfig) -> Known:
+    """Looks up every mixture, family and language that a config names."""
+    problems = Problems()
+    rows = {
+        row: tuple(name for name in chain if _is_trainable(name, f"config.intermediates.{row}", problems))
+        for row, chain in study.intermediates.items()
+    }
+    known = {
+        "pretrain": tuple(name for name in study.pretrain if _is_language_model(name, problems)),
+        "intermediates": rows,
+        "targets": tuple(name for name in study.targets if _is_target(name, problems)),
+        "retrieval": tuple(name for name in study.retrieval if _is_retrieval(name, problems)),
+        "languages": {key: codes for key, codes in study.languages.items() if _has_languages(key, codes, problems)},
+        "by_task": {key: each for key, each in study.by_task.items() if _is_trained_as(key, problems)},
+    }
+    for field in ("targets", "retrieval"):
+        names = getattr(study, field)
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        problems += [f"config.{field} names {name!r} twice; name it once" for name in twice]
+    return Known(dataclasses.replace(study, **known), problems)
+
+
+def _is_language_model(name: str, problems: Problems) -> bool:
+    with problems.gathered("config.pretrain: "):
+        if _kind(tasks.mixture(name).name) == "mlm":
+            return True
+        raise UserError(f"{name!r} is no MLM mixture; put it into config.intermediates")
+    return False
+
+
+def _is_trainable(name: str, field: str, problems: Problems) -> bool:
+    with problems.gathered(f"{field}: "):
+        if all(tasks.task(each).family.kind != "embedding" for each in tasks.mixture(name).tasks):
+            return True
+        raise UserError(f"{name!r} is a retrieval task, which is never trained on")
+    return False
+
+
+def _is_target(name: str, problems: Problems) -> bool:
+    with problems.gathered("config.targets: "):
+        if tasks.family(name).train is not None:
+            return True
+        raise UserError(f"{name!r} has no training task; retrieval families go into config.retrieval")
+    return False
+
+
+def _is_retrieval(name: str, problems: Problems) -> bool:
+    with problems.gathered("config.retrieval: "):
+        family = tasks.family(name)
+        if family.kind == "embedding":
+            return True
+        raise UserError(f"{name!r} is a {family.kind} family; it goes into config.targets")
+    return False
+
+
+def _has_languages(name: str, languages: tuple[str, ...], problems: Problems) -> bool:
+    before = len(problems)
+    with problems.gathered("config.languages: "):
+        family = tasks.family(name)
+        if family.name != name:
+            raise UserError(f"{name!r} is called {family.name!r} here; write config.languages.{family.name}")
+        if not languages:
+            raise UserError(f"{name!r} has none; leave it out for all of its languages")
+        problems.extend(
+            f"config.languages.{name}: the family has no language {language!r}; "
+            f"{did_you_mean(language, family.languages)}"
+            for language in languages
+            if language not in family.languages
+        )
+    return len(problems) == before
+
+
+def _is_trained_as(name: str, problems: Problems) -> bool:
+    """Whether a phase can have this name, or its family: else what is said of it would never be used."""
+    with problems.gathered("config.by_task: "):
+        trained = tasks.mixture(name).name
+        family = trained.partition(".")[0]
+        if name in (trained, family):
+            return True
+        raise UserError(f"{name!r} is trained as {trained!r}; write config.by_task.{family}")
+    return False

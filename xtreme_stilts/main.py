@@ -4,8 +4,9 @@
     python -m xtreme_stilts.main --config=FILE[:ARG] --config.recipes.target.steps=200 --workdir=DIR --dry_run
 
 It is short so that everything it does can also be done from a notebook: `study.run(config.parse(...))`.
-Exit status: 0 done, 1 another process of the same run stopped, 2 bad input (one sentence on standard error), 75 told
-to stop (SIGTERM, Ctrl-C) and all is saved: run it again, 130 told twice.
+Exit status: 0 done, 1 another process of the same run stopped, 2 bad input (one sentence on standard error), 74 the
+disk is full or fails, 75 told to stop (SIGTERM, Ctrl-C) and all is saved: run it again, 130 told twice. Whichever it
+is, the same command goes on from what is saved.
 
 Several processes (a TPU pod, several GPU machines) run the same command. SLURM, Open MPI, GKE and Cloud TPU are
 recognised; elsewhere say who is who: `--coordinator=HOST:PORT --processes=2 --process=0`.
@@ -18,18 +19,20 @@ import logging
 import os
 import pathlib
 import sys
+from typing import NoReturn
 
 from absl import app, flags
-from ml_collections import config_flags
 
 from xtreme_stilts import flags as flags_lib
-from xtreme_stilts.errors import EXIT_STATUS, Stopped, UserError
+from xtreme_stilts.errors import EXIT_STATUS, STORAGE_STATUS, Stopped, UserError
+from xtreme_stilts.files import storage_fault
 
 # Before TensorFlow or JAX is imported: their C++ start-up notes are not for users.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "FILE[:ARG] with get_config(arg).", lock_config=False)
+_CONFIG = flags_lib.define_config()
+flags.declare_key_flag("config")  # --help shows it
 _WORKDIR = flags.DEFINE_string("workdir", None, "Study directory, local or gs://; default ./runs/<config name>.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the phases to run and to reuse and what they cost, and stop.")
 _TOPOLOGY = flags.DEFINE_multi_string("topology", [], "Chips that --dry_run tells hours for, such as h200:1.")
@@ -37,6 +40,8 @@ _MFU = flags.DEFINE_float("mfu", 0.4, "Share of the chips' peak that --dry_run a
 _COORDINATOR = flags.DEFINE_string("coordinator", "", "Several processes: HOST:PORT of process 0.")
 _PROCESSES = flags.DEFINE_integer("processes", 0, "Several processes: how many there are.")
 _PROCESS = flags.DEFINE_integer("process", -1, "Several processes: the number of this one, from 0.")
+
+_GO_ON = "once that is mended, the same command goes on from what is saved"
 
 # What the runtime says when a process it talks to is gone (gloo, the coordination service, NCCL).
 _GONE = (
@@ -62,7 +67,7 @@ def main(argv: list[str]) -> None:
     from xtreme_stilts import processes, study  # heavy imports only once the flags are right
 
     processes.join(coordinator=_COORDINATOR.value, count=_PROCESSES.value, index=_PROCESS.value)
-    parsed = flags_lib.study_of(_CONFIG.value)
+    parsed = flags_lib.study_of(_CONFIG.value, also=study.problems_of)
     study.run(parsed, workdir=_workdir(parsed))
 
 
@@ -89,7 +94,7 @@ def run(argv: list[str] | None = None) -> int:
     try:
         app.run(main, argv=argv, flags_parser=functools.partial(flags_lib.parse, flags.FLAGS))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        flags_lib.tell(error)
         return _leave(2)
     except Stopped as stop:
         print(f"stopped: {stop}; all is saved, the same command goes on from there", file=sys.stderr)
@@ -97,7 +102,10 @@ def run(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # the second signal, or the first where nothing was being trained yet
         print("stopped at once; the same command goes on from what is saved", file=sys.stderr)
         return _leave(130)
-    except RuntimeError as error:  # JaxRuntimeError, among others
+    except Exception as error:
+        if fault := storage_fault(error):
+            print(f"error: {fault}; {_GO_ON}", file=sys.stderr)
+            _end(STORAGE_STATUS)  # a proper end would write what is left to the same disk, and fail at length
         if not _another_stopped(error):
             raise
         said = str(error).strip().splitlines()
@@ -112,20 +120,26 @@ def run(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _another_stopped(error: RuntimeError) -> bool:
-    """Whether an error is the runtime's word that a process is gone."""
+def _another_stopped(error: Exception) -> bool:
+    """Whether an error (JaxRuntimeError, among others) is the runtime's word that a process is gone."""
     jax = sys.modules.get("jax")
-    return bool(jax) and jax.process_count() > 1 and any(word in str(error).lower() for word in _GONE)
+    several = bool(jax) and jax.process_count() > 1
+    return several and isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _GONE)
 
 
 def _leave(status: int) -> int:
     """The exit status; of several processes this one ends at once, since a proper end would wait for the others."""
     jax = sys.modules.get("jax")
     if jax and jax.distributed.is_initialized() and jax.process_count() > 1:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        _end(status)
     return status
+
+
+def _end(status: int) -> NoReturn:
+    """Ends the program at once."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _with_huge_pages() -> None:

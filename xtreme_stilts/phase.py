@@ -7,7 +7,8 @@ A phase's folder holds all it leaves behind:
     latest/          orbax, to go on from; gone once the phase is done
     best/            orbax, the parameters handed over and evaluated
     metrics.jsonl    one line per interval and validation; tensorboard/ has the same
-    done.json        how training ended; its presence means it did
+    attempts.json    attempts that did not learn (see attempts.py); their lines are in metrics-attempt0.jsonl, ...
+    done.json        how training ended (`Fit`, and which attempt it was); its presence means it did
     evaluations/<family>/<language>.jsonl   predictions, one example a line
     evaluations/<family>/scores.json        their scores, by language
     evaluations/<family>/thresholds.json    mining: what was fitted on the validation sets
@@ -19,6 +20,7 @@ import dataclasses
 import functools
 import math
 import pathlib
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
@@ -28,8 +30,9 @@ import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 
+from xtreme_stilts import attempts, processes, run_card, stopping, tasks
 from xtreme_stilts import config as config_lib
-from xtreme_stilts import processes, run_card, tasks
+from xtreme_stilts.attempts import Attempt
 from xtreme_stilts.config import Recipe, StudyConfig
 from xtreme_stilts.data import cache as cache_lib
 from xtreme_stilts.data.cache import Cache, Joined
@@ -37,15 +40,15 @@ from xtreme_stilts.data.features import Limits
 from xtreme_stilts.data.loader import Shape, blank, packing, training_batches
 from xtreme_stilts.data.shares import share_of
 from xtreme_stilts.data.tokenizer import Tokenizer
-from xtreme_stilts.errors import UserError
+from xtreme_stilts.errors import Stopped, UserError
 from xtreme_stilts.evaluation import metrics
 from xtreme_stilts.evaluation.predict import mlm_loss, predict
 from xtreme_stilts.evaluation.score import rows_of_examples, score
-from xtreme_stilts.files import write_json
+from xtreme_stilts.files import read_object, write_json
 from xtreme_stilts.graph import Phase
-from xtreme_stilts.models import EncoderConfig, Head, Model, hf
+from xtreme_stilts.models import EncoderConfig, Head, Model, hf, preset
 from xtreme_stilts.run_card import RunCard
-from xtreme_stilts.training import logs, memory
+from xtreme_stilts.training import learning, logs, memory
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
 from xtreme_stilts.training.loop import Fit, TaskStream, Trainer
@@ -67,13 +70,26 @@ class Setting:
     encoder: EncoderConfig
     mesh: Mesh
 
+    @property
+    def model_name(self) -> str:
+        """What results call the encoder: its weights' folder, else the preset and the sizes that are not its own
+        (`mini-width64-mlp64`), so that encoders of several sizes have names of their own."""
+        asked = self.study.model
+        if asked.weights:
+            return pathlib.PurePath(asked.weights).name
+        own = preset(asked.preset)
+        sizes = {"width": "hidden_size", "layers": "num_layers", "heads": "num_heads", "mlp": "intermediate_size"}
+        values = {name: getattr(self.encoder, field) for name, field in sizes.items()}
+        changed = [f"{name}{value}" for name, value in values.items() if value != getattr(own, sizes[name])]
+        return "-".join([asked.preset, *changed])
+
     def folder(self, phase: Phase) -> epath.Path:
         """Where a phase lives."""
         return self.workdir / "phases" / phase.folder
 
     def is_done(self, phase: Phase) -> bool:
         """Whether its training (if it has any) ended."""
-        return phase.recipe is None or (self.folder(phase) / "done.json").exists()
+        return phase.recipe is None or bool(read_object(self.folder(phase) / "done.json"))
 
     def example_length(self, family: tasks.Family, *, asked: int, row: int) -> int:
         """Tokens an example may have: as asked, else the family's own, within a row and the position table."""
@@ -104,12 +120,11 @@ def _open_cache(
     name = tasks.task(task).name
     family = tasks.task(task).family
     tasks.source_split(task, split)  # raises where the data set has no such split
-    examples = None
+    read = functools.partial(_read_unless_stopped, name, split)
     if share is not None:
         version += f", share {share.first}+{share.count}"
-        read = functools.partial(cache_lib.read_seqio, name, split)
-        examples = _lazily(functools.partial(share_of, read, where=f"task {name!r}, {split}", **share._asdict()))
-    return cache_lib.build(
+        read = functools.partial(share_of, read, where=f"task {name!r}, {split}", **share._asdict())
+    cache = cache_lib.build(
         name,
         split,
         kind=family.kind,
@@ -119,13 +134,47 @@ def _open_cache(
         num_choices=family.num_choices,
         limits=Limits(max_length=max_length),
         data_version=version,
-        examples=examples,
+        examples=_lazily(read),
     )
+    _check_same_rows(cache)
+    return cache
+
+
+def _read_unless_stopped(task: str, split: str) -> Iterator:
+    """The examples of a task.
+
+    Raises:
+        Stopped: the run was told to stop; what was tokenised of them is lost.
+    """
+    for example in cache_lib.read_seqio(task, split):
+        if stopping.requested():
+            raise Stopped(f"while task {task!r}, split {split!r} was tokenised")
+        yield example
 
 
 def _lazily(read: Callable[[], Iterable]) -> Iterator:
     """Nothing is read before the first item is asked for: a cache that is there needs no data."""
     yield from read()
+
+
+def _check_same_rows(cache: Cache) -> None:
+    """Every process must train and evaluate on the same rows, wherever its copy of the data lies.
+
+    Raises:
+        UserError: on all processes alike, where they do not.
+    """
+    found = {
+        "data version": cache.meta["data_version"],
+        "number of tokenised rows": len(cache),
+        "sha256 of the tokenised rows": cache.fingerprint,
+        "tokenisation key": cache.meta["key"],
+    }
+    where = f"of task {cache.meta['task']!r}, split {cache.meta['split']!r}"
+    processes.check_agreement(
+        "",
+        {f"the {name} {where}": value for name, value in found.items()},
+        advice="give all of them the same data, and remove the tokenised copy (config.cache_dir) that is wrong",
+    )
 
 
 # --------------------------------------------------------------------------------------------------
@@ -139,15 +188,48 @@ def train(phase: Phase, *, setting: Setting, title: str) -> Fit:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "phase.json", phase.describe())
     processes.barrier(f"{phase.folder} begins")
-    card = about(phase, setting=setting)
-    with _tracked(phase, card=card, setting=setting), run_card.recording(folder, card=card) as record:
-        fit = _fit(phase, setting=setting, title=title, record=record)
-        record.update(fit=dataclasses.asdict(fit))
+    while True:
+        attempt = attempts.begin(folder, seed=phase.seed)
+        card = about(phase, setting=setting)
+        with (
+            _tracked(phase, card=card, attempt=attempt, setting=setting),
+            run_card.recording(folder, card=card) as record,
+        ):
+            fit = _fit(phase, attempt=attempt, setting=setting, title=title, record=record)
+            ended = {**_to_json(fit), **attempt.describe()}
+            record.update(fit=ended)
+        again = bool(fit.unlearned) and attempt.number < phase.recipe.restarts
+        if fit.unlearned and processes.is_first():
+            _tell_unlearned(phase, fit, title=title, again=again)
+        if not again:
+            break
+        attempts.end(folder, attempt, record=_to_json(fit))
     if processes.is_first():
-        write_json(folder / "done.json", dataclasses.asdict(fit))
+        write_json(folder / "done.json", ended)
         (folder / "latest").rmtree(missing_ok=True)
     processes.barrier(f"{phase.folder} is done")
     return fit
+
+
+def _to_json(fit: Fit) -> dict[str, Any]:
+    return {**dataclasses.asdict(fit), "unlearned": {task: each._asdict() for task, each in fit.unlearned.items()}}
+
+
+def _tell_unlearned(phase: Phase, fit: Fit, *, title: str, again: bool) -> None:
+    """One line on standard error for each task whose loss stayed at guessing; see `training/learning.py`."""
+    then = (
+        "it is trained again from another seed"
+        if again
+        else f"a lower learning rate, more steps or another seed may help (config.recipes.{phase.kind}.restarts)"
+    )
+    for task, loss in fit.unlearned.items():
+        what = f"{task!r}" if len(phase.task_names) > 1 else "its task"
+        print(
+            f"{title} did not learn {what}: loss {loss.end:.3f} at the end, {loss.beginning:.3f} at the beginning, "
+            f"{loss.guess:.3f} for an answer that looks at nothing; {then}",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def about(phase: Phase, *, setting: Setting) -> RunCard:
@@ -170,8 +252,8 @@ def about(phase: Phase, *, setting: Setting) -> RunCard:
     )
 
 
-def _tracked(phase: Phase, *, card: RunCard, setting: Setting) -> AbstractContextManager:
-    """One W&B run for a phase, on process 0, where the config names a project; resuming the phase continues it."""
+def _tracked(phase: Phase, *, card: RunCard, attempt: Attempt, setting: Setting) -> AbstractContextManager:
+    """One W&B run for an attempt, on process 0, where the config names a project; resuming the phase continues it."""
     project = setting.study.wandb
     if project:
         processes.decided(lambda: bool(logs.load_wandb(project)))  # missing: all processes stop, not one
@@ -180,16 +262,17 @@ def _tracked(phase: Phase, *, card: RunCard, setting: Setting) -> AbstractContex
         folder=setting.folder(phase),
         name=f"{phase.path} (seed {phase.seed})",
         group=setting.study.name,
-        id=phase.fingerprint[:16],
+        id=phase.fingerprint[:16] + (f"-{attempt.number}" if attempt.number else ""),
         config={"phase": card.phase, "recipe": card.recipe, "study": card.config},
     )
 
 
-def _fit(phase: Phase, *, setting: Setting, title: str, record: run_card.Recorder) -> Fit:
+def _fit(phase: Phase, *, attempt: Attempt, setting: Setting, title: str, record: run_card.Recorder) -> Fit:
+    """One attempt; only what is random differs between them, so the seed is given beside the phase."""
     heads = heads_of(phase, setting=setting)
     model = Model(setting.encoder, heads.by_name)
     groups = _groups(phase, setting=setting, heads=heads)
-    trained = _trained(phase, setting=setting, model=model, groups=groups)
+    trained = _trained(phase, seed=attempt.seed, setting=setting, model=model, groups=groups)
     recipe = _sized(phase, groups=groups, model=trained.model, setting=setting)
     mixture = tasks.mixture(phase.mixture)
     passed = [group.cache for group in groups if not group.beside]
@@ -202,7 +285,7 @@ def _fit(phase: Phase, *, setting: Setting, title: str, record: run_card.Recorde
         folder=setting.folder(phase),
         recipe=recipe,
         steps=steps,
-        seed=phase.seed,
+        seed=attempt.seed,
         mesh=setting.mesh,
         title=title,
         profile_steps=setting.study.profile_steps,
@@ -210,13 +293,15 @@ def _fit(phase: Phase, *, setting: Setting, title: str, record: run_card.Recorde
     return trainer.fit(
         trained.start,
         streams=[
-            trained.renumber(_stream(group, number, phase=phase, recipe=recipe, setting=setting))
+            trained.renumber(_stream(group, number, seed=attempt.seed, recipe=recipe, setting=setting))
             for number, group in enumerate(groups)
         ],
         heads=mixture.heads,
         validate=_validator(phase, recipe=recipe, setting=setting, model=model, heads=heads),
         whole=functools.partial(trained.whole, schedule=Schedule.of(recipe, steps=steps)),
-        too_large=functools.partial(_too_large, groups=groups, model=trained.model, recipe=recipe, setting=setting),
+        too_large=functools.partial(
+            _TOO_LARGE[mixture.heads], groups=groups, model=trained.model, recipe=recipe, setting=setting
+        ),
     )
 
 
@@ -229,14 +314,15 @@ def _data(phase: Phase, *, groups: list[_Group], recipe: Recipe, setting: Settin
     return tuple(dict.fromkeys(found))  # tasks can share a validation set
 
 
-def starting_params(phase: Phase, *, setting: Setting, model: Model) -> Tree:
+def starting_params(phase: Phase, *, setting: Setting, model: Model, seed: int | None = None) -> Tree:
     """The parameters a phase begins with.
 
     The order of starting points, first that applies: own latest checkpoint (the trainer looks for it) ->
     the parent's best encoder -> the pretrained weights -> scratch. Only the encoder, its pooler included, is
-    handed over; heads and the optimizer are fresh (but see the MLM head of pretrained weights below).
+    handed over; heads and the optimizer are fresh (but see the MLM head of pretrained weights below), drawn from
+    the seed, by default the phase's.
     """
-    key = jax.random.fold_in(jax.random.key(phase.seed), 1)
+    key = jax.random.fold_in(jax.random.key(phase.seed if seed is None else seed), 1)
     heads = steps_lib.init_heads(model, setting.mesh)(key)
     from_weights = phase.parent is None and setting.study.model.weights
     for name, head in model.heads.items():
@@ -267,11 +353,41 @@ def encoder_params(phase: Phase | None, *, root_seed: int, setting: Setting) -> 
 
 
 def read_best(phase: Phase, *, setting: Setting, model: Model, items: tuple[str, ...]) -> dict[str, Tree]:
-    """Items (`encoder`, `heads`) of a finished phase's best checkpoint, placed on the mesh."""
+    """Items (`encoder`, `heads`) of a finished phase's best checkpoint, placed on the mesh.
+
+    Raises:
+        Lost: it is damaged.
+    """
     shapes, shardings = model.abstract_params(), param_shardings(model, setting.mesh)
     abstract = {item: placed(shapes[item], shardings[item]) for item in items}
     with Checkpoints(setting.folder(phase) / "best") as best:
+        if damage := best.damage_of_newest():
+            raise Lost(phase, damage)
         return best.restore(best.steps()[0], abstract=abstract)
+
+
+class Lost(Exception):
+    """A finished phase's parameters are damaged: it has to be trained again, to the same ones."""
+
+    def __init__(self, phase: Phase, damage: str):
+        super().__init__(f"phase {phase.path} (seed {phase.seed}): {damage}")
+        self.phase = phase
+
+
+def give_up(phase: Phase, *, setting: Setting) -> str:
+    """Makes a finished phase whose parameters are damaged one that is not trained; scores and predictions stay.
+
+    Returns:
+        What was wrong with it; "" where nothing is, because another worker has trained it again.
+    """
+    folder = setting.folder(phase)
+    with Checkpoints(folder / "best") as best:
+        damage = best.damage_of_newest()
+        if damage:
+            for step in best.steps():
+                damage += best.set_aside(step)
+            processes.decided(lambda: (folder / "done.json").unlink(missing_ok=True))
+    return damage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -358,13 +474,13 @@ def _rate_at(group: list[str], rates_at: Callable[..., dict[str, float]], progre
     return sum(rates[task] for task in group)
 
 
-def _stream(group: _Group, number: int, *, phase: Phase, recipe: Recipe, setting: Setting) -> TaskStream:
+def _stream(group: _Group, number: int, *, seed: int, recipe: Recipe, setting: Setting) -> TaskStream:
     """The batches of a group; `number` is its place in the mixture."""
     shape = training_shape(recipe, family=group.family, rows=recipe.rows)
     batches = training_batches(
         group.cache,
         shape=shape,
-        seed=phase.seed * 1000 + number,
+        seed=seed * 1000 + number,
         mask_rate=recipe.mask_rate,
         local=local_rows(recipe.rows, mesh=setting.mesh),
     )
@@ -375,7 +491,19 @@ def _stream(group: _Group, number: int, *, phase: Phase, recipe: Recipe, setting
         batches=batches,
         loss_weight=group.loss_weight,
         like=blank(group.cache, shape=shape),
+        guess=math.nan if recipe.shuffle_labels else learning.guess(group.cache),
+        ids=functools.partial(_example_ids, group.cache),
     )
+
+
+def _example_ids(cache: Cache | Joined, rows: np.ndarray) -> list[str]:
+    """The ids of the examples that cached rows are of."""
+    parts = cache.parts
+    part_of = np.searchsorted([part.first_row for part in parts], rows, side="right") - 1
+    return [
+        parts[number].cache.example(parts[number].cache.columns["example"][row - parts[number].first_row]).id
+        for number, row in zip(part_of, rows, strict=True)
+    ]
 
 
 class _Trained(NamedTuple):
@@ -387,9 +515,9 @@ class _Trained(NamedTuple):
     whole: Callable[..., Tree]  # (params, steps done, schedule=)
 
 
-def _trained(phase: Phase, *, setting: Setting, model: Model, groups: list[_Group]) -> _Trained:
+def _trained(phase: Phase, *, seed: int, setting: Setting, model: Model, groups: list[_Group]) -> _Trained:
     """Active-vocabulary training where the recipe asks for it and no head is a language model's."""
-    start = functools.partial(starting_params, phase, setting=setting, model=model)
+    start = functools.partial(starting_params, phase, setting=setting, model=model, seed=seed)
     everything = _Trained(model, start, lambda stream: stream, lambda params, step, schedule: params)
     if phase.recipe.embeddings != "active" or any(head.kind == "mlm" for head in model.heads.values()):
         return everything
@@ -440,8 +568,12 @@ _SMALLER = "recompute more (config.model.remat), spread the model (config.mesh.f
 
 
 def _needed(group: _Group, rows: int, *, recipe: Recipe, model: Model, setting: Setting) -> memory.Needs | None:
-    batch = blank(group.cache, shape=training_shape(recipe, family=group.family, rows=rows))
-    return memory.needs(model, head=group.head, optimizer=AdamW.of(recipe), mesh=setting.mesh, batch=batch)
+    step = {"optimizer": AdamW.of(recipe), "mesh": setting.mesh, "batch": _blank(group, rows, recipe=recipe)}
+    return memory.needs(lambda: memory.lower(model, head=group.head, **step))
+
+
+def _blank(group: _Group, rows: int, *, recipe: Recipe) -> dict[str, np.ndarray]:
+    return blank(group.cache, shape=training_shape(recipe, family=group.family, rows=rows))
 
 
 def _rows_that_fit(group: _Group, *, recipe: Recipe, model: Model, setting: Setting, rows_per_step: int = 0) -> int:
@@ -459,17 +591,33 @@ def _too_large(*, groups: list[_Group], model: Model, recipe: Recipe, setting: S
     fits = min(
         _rows_that_fit(group, recipe=recipe, model=model, setting=setting, rows_per_step=in_all) for group in groups
     )
-    have = memory.limit(setting.mesh)
     found = _needed(groups[0], recipe.rows, recipe=recipe, model=model, setting=setting)
-    needs = f", needs {found.total / 2**30:.1f} GiB" if found else ""
-    device = f" of {have / 2**30:.1f} GiB" if have else ""
     advice = (
         f"rows={fits} with accumulate={in_all // fits} is the same step and fits"
         if 0 < fits < recipe.rows
         else f"fewer rows do not help: {_SMALLER}"
     )
+    return f"{_asked(recipe, found, setting=setting)}; {advice}"
+
+
+def _too_large_mixed(*, groups: list[_Group], model: Model, recipe: Recipe, setting: Setting) -> str:
+    """The same where a step mixes tasks: with other rows it would mix more of them, so none are proposed."""
+    batches = [_blank(group, recipe.rows, recipe=recipe) for group in groups]
+    step = {"optimizer": AdamW.of(recipe), "mesh": setting.mesh, "accumulate": recipe.accumulate}
+    heads = [group.head for group in groups]
+    found = memory.needs(lambda: memory.lower_mixed(model, heads=heads, batches=batches, **step))
+    return f"{_asked(recipe, found, setting=setting)}; {_SMALLER}"
+
+
+def _asked(recipe: Recipe, found: memory.Needs | None, *, setting: Setting) -> str:
+    have = memory.limit(setting.mesh)
+    needs = f", needs {found.total / 2**30:.1f} GiB" if found else ""
+    device = f" of {have / 2**30:.1f} GiB" if have else ""
     asked = f"a micro-batch of {recipe.rows} rows of {recipe.length} tokens"
-    return f"{asked}{needs} and does not fit a device{device}; {advice}"
+    return f"{asked}{needs} and does not fit a device{device}"
+
+
+_TOO_LARGE = {"one": _too_large, "mixed": _too_large_mixed}  # `MixtureConfig.heads`
 
 
 def _training_cache(

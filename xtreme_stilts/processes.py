@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 from xtreme_stilts.errors import UserError
+from xtreme_stilts.nested import flat
 
 T = TypeVar("T")
 
@@ -96,8 +97,15 @@ def barrier(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
-def check_agreement(what: str, value: Mapping[str, Any]) -> None:
-    """Compares nested dicts of settings between processes.
+def check_agreement(
+    what: str, value: Mapping[str, Any], *, advice: str = "start all of them with the same command"
+) -> None:
+    """Compares nested dicts of settings or facts between processes.
+
+    Args:
+        what: what they are called in the sentence; a field's name follows after a dot. "" = the names say it all.
+        value: this process's.
+        advice: what to do where they differ.
 
     Raises:
         UserError: on all processes alike: which field differs, on which process, and both values.
@@ -105,21 +113,14 @@ def check_agreement(what: str, value: Mapping[str, Any]) -> None:
     if jax.process_count() == 1:
         return
     texts = _gather(json.dumps(value, sort_keys=True, default=str).encode())
-    first, *others = (flat(json.loads(text), what) for text in texts)
+    first, *others = (flat(json.loads(text), path=what) for text in texts)
     for number, other in enumerate(others, 1):
         for name in sorted(first.keys() | other.keys()):
             if first.get(name) != other.get(name):
                 raise UserError(
                     f"the processes disagree: {name} is {first.get(name)!r} on process 0 and {other.get(name)!r} on "
-                    f"process {number}; start all of them with the same command"
+                    f"process {number}; {advice}"
                 )
-
-
-def flat(value: Any, path: str) -> dict[str, Any]:
-    """The leaves of nested dicts by their dotted paths, which begin with `path`."""
-    if not isinstance(value, Mapping):
-        return {path: value}
-    return {name: leaf for key, each in value.items() for name, leaf in flat(each, f"{path}.{key}").items()}
 
 
 def _gather(message: bytes) -> list[bytes]:

@@ -16,7 +16,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from xtreme_stilts.errors import UserError
+from xtreme_stilts import flags
 from xtreme_stilts.evaluation import submission
 from xtreme_stilts.evaluation.xtreme_score import SUITES, XtremeScore
 from xtreme_stilts.files import write_json
@@ -26,22 +26,21 @@ SCORING, WRITING = {"predictions", "labels"}, {"study", "row", "write"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 on bad input."""
+    return flags.answered(_run, argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     given = {name for name, value in vars(arguments).items() if value is not None} - {"suite", "seed", "json"}
     if given not in (SCORING, WRITING):
         parser.error("give --predictions and --labels, or --study, --row and --write")
-    try:
-        (_score if given == SCORING else _write)(arguments)
-    except UserError as error:
-        for sentence in str(error).splitlines():
-            _say(f"error: {sentence}")
-        return 2
+    (_score if given == SCORING else _write)(arguments)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = flags.Parser(
         prog="python -m xtreme_stilts.score",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

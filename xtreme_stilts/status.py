@@ -15,6 +15,7 @@ import argparse
 import collections
 import datetime
 import json
+import math
 import statistics
 import sys
 import time
@@ -27,11 +28,13 @@ import rich.table
 import rich.text
 from etils import epath
 
+from xtreme_stilts import flags
 from xtreme_stilts.claims import EXPIRY, newest
 from xtreme_stilts.errors import UserError
 from xtreme_stilts.files import read_object
 
 PLAN = "plan.json"  # in the study directory; directory.py writes it
+_PLANNED = {"folder", "kind", "path", "seed", "steps", "evaluates"}  # what is said of a phase in it
 DONE, RUNNING, FAILED, LEFT = STATES = ("done", "running", "failed", "left")
 _COLOURS = {DONE: "green", RUNNING: "cyan", FAILED: "red", LEFT: ""}
 
@@ -42,7 +45,7 @@ class PhaseState(NamedTuple):
     Attributes:
         kind, path, seed: as in the plan.
         state: one of STATES.
-        note: running: who, the step and the last sign of life; failed: why.
+        note: running: who, the step and the last sign of life; failed: why; done: whether it did not learn.
         seconds: that it took; nan where it is not done.
     """
 
@@ -97,11 +100,14 @@ def read_plan(workdir: epath.PathLike) -> dict[str, Any]:
     """
     path = epath.Path(workdir) / PLAN
     try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
+        plan = json.loads(path.read_text())
+        if not {"name", "phases"} <= set(plan) or not all(set(phase) >= _PLANNED for phase in plan["phases"]):
+            raise ValueError("not what a run writes")
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}); remove it, the next run writes it again") from error
+    return plan
 
 
 def read_status(workdir: epath.PathLike) -> Status:
@@ -121,6 +127,7 @@ def _phase(planned: Mapping[str, Any], folder: epath.Path) -> PhaseState:
     where = {name: planned[name] for name in ("kind", "path", "seed")}
     evaluated = all((folder / "evaluations" / name / "scores.json").exists() for name in planned["evaluates"])
     trained = planned["kind"] == "retrieval" or (folder / "done.json").exists()
+    unlearned = read_object(folder / "done.json").get("unlearned")
     worked = read_object(folder / "worked.json")
     claim = newest(folder)
     if claim is not None and not claim.holder.released and not claim.holder.is_known_dead():
@@ -129,7 +136,8 @@ def _phase(planned: Mapping[str, Any], folder: epath.Path) -> PhaseState:
         return PhaseState(**where, state=FAILED, note=failed.get("error", ""), seconds=float("nan"))
     left_behind = claim is not None and not claim.holder.released
     if trained and evaluated and (worked or not left_behind):
-        return PhaseState(**where, state=DONE, note="", seconds=worked.get("seconds", float("nan")))
+        note = f"did not learn {', '.join(unlearned)}: its loss stayed at guessing" if unlearned else ""
+        return PhaseState(**where, state=DONE, note=note, seconds=worked.get("seconds", float("nan")))
     begun = "begun" if (folder / "latest").exists() or (trained and planned["kind"] != "retrieval") else ""
     return PhaseState(**where, state=LEFT, note=begun, seconds=float("nan"))
 
@@ -139,6 +147,8 @@ def _running(claim, folder: epath.Path, planned: Mapping[str, Any]) -> str:
     steps = planned["steps"] or read_object(folder / "run_card.json").get("steps")
     of = f" of {steps}" if steps else ""
     doing = "evaluating" if (folder / "done.json").exists() else f"step {step}{of}" if step else "starting"
+    if failed := read_object(folder / "attempts.json").get("failed"):
+        doing = f"restart {len(failed)}, {doing}"
     silent = f", no sign of life for {claim.age:.0f} s" if claim.age > EXPIRY else ""
     return f"{doing}, {claim.holder} since {claim.holder.since}{silent}"
 
@@ -183,7 +193,23 @@ def _eta(status: Status) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    parser = argparse.ArgumentParser(
+    return flags.answered(_run, argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = _parser().parse_args(argv)
+    if not 0 <= arguments.watch < math.inf:
+        raise UserError(f"--watch is {arguments.watch:g}; it must be a number of seconds, 0 or more")
+    status = read_status(arguments.directory)
+    if arguments.json:
+        print(json.dumps({"name": status.name, "phases": [phase._asdict() for phase in status.phases]}, indent=1))
+    else:
+        status = _show(status, arguments)
+    return 1 if status.count(FAILED) else 0
+
+
+def _parser() -> flags.Parser:
+    parser = flags.Parser(
         prog="python -m xtreme_stilts.status",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -191,17 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("directory", metavar="DIR", help="study directory, local or gs://")
     parser.add_argument("--watch", metavar="SECONDS", type=float, default=0.0, help="look again every so often")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args(argv)
-    try:
-        status = read_status(arguments.directory)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    if arguments.json:
-        print(json.dumps({"name": status.name, "phases": [phase._asdict() for phase in status.phases]}, indent=1))
-    else:
-        status = _show(status, arguments)
-    return 1 if status.count(FAILED) else 0
+    return parser
 
 
 def _show(status: Status, arguments: argparse.Namespace) -> Status:

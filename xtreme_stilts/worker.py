@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import pathlib
 import time
 from collections.abc import Callable
 
@@ -21,12 +20,12 @@ import jax
 from etils import epath
 
 from xtreme_stilts import processes, stopping, tasks
-from xtreme_stilts.claims import Claim, Claims, utc_now
+from xtreme_stilts.claims import Claims, utc_now
 from xtreme_stilts.errors import Stopped, UserError
 from xtreme_stilts.evaluation.zero_shot import LanguageScores, evaluate
 from xtreme_stilts.files import write_json
 from xtreme_stilts.graph import Cell, Phase, Plan
-from xtreme_stilts.phase import Setting, train
+from xtreme_stilts.phase import Lost, Setting, give_up, train
 from xtreme_stilts.report import results as results_lib
 
 LOOK_EVERY = 2.0  # seconds between two looks for a phase that others hold or train the parent of
@@ -58,6 +57,7 @@ class _Worker:
         self.failed_before = {number: self._failure(phase) for number, phase in self.left.items()}
         self.results: list[results_lib.Result] = []  # not in results.csv yet
         self.waited_for: set[str] = set()
+        self.lost: set[int] = set()  # phases whose parameters were found damaged
 
     def step(self) -> None:
         """Runs one phase, or waits a little for those that others work on."""
@@ -92,11 +92,8 @@ class _Worker:
     def _claim(self, held: contextlib.ExitStack) -> int:
         """The number of the first phase that is ready and free, held from now on; 0 = there is none."""
         for number, phase in self.left.items():
-            if phase.parent is None or self.setting.is_done(phase.parent):
-                claim: Claim | None = self.claims.take(self.setting.folder(phase))
-                if claim is not None:
-                    held.enter_context(claim)
-                    return number
+            if (phase.parent is None or self.setting.is_done(phase.parent)) and self._hold(phase, held):
+                return number
         return 0
 
     def _wait(self) -> None:
@@ -122,6 +119,9 @@ class _Worker:
         began = time.monotonic()
         try:
             worked = self._train_and_evaluate(f"[{number}/{len(self.layout.phases)}]", phase)
+        except Lost as lost:
+            self._train_again(number, lost)
+            return
         except UserError as error:
             if jax.process_count() > 1:
                 raise
@@ -136,13 +136,39 @@ class _Worker:
         if worked:
             self._write_results()
 
+    def _train_again(self, number: int, lost: Lost) -> None:
+        """Puts back a phase that needs parameters that are damaged, its own or its parent's, and the one that has them.
+
+        Raises:
+            UserError: it is the second time.
+        """
+        phase = self.layout.phases[number - 1]
+        other = 1 + next(i for i, each in enumerate(self.layout.phases) if each.fingerprint == lost.phase.fingerprint)
+        if other in self.lost:
+            raise UserError(f"{lost}; its parameters were damaged before, so the disk should be looked at") from lost
+        with contextlib.ExitStack() as held:
+            if other != number and not processes.decided(lambda: self._hold(lost.phase, held)):
+                damage = ""  # somebody works on it, and will find the same
+            else:
+                damage = give_up(lost.phase, setting=self.setting)
+                self.lost.add(other)
+        if damage:
+            self.say(f"phase {lost.phase.path} (seed {lost.phase.seed}): {damage}; it is trained again")
+        self.left = dict(sorted({**self.left, number: phase, other: lost.phase}.items()))
+
+    def _hold(self, phase: Phase, held: contextlib.ExitStack) -> bool:
+        claim = self.claims.take(self.setting.folder(phase))
+        if claim is not None:
+            held.enter_context(claim)
+        return claim is not None
+
     def _train_and_evaluate(self, number: str, phase: Phase) -> bool:
         """Trains a phase unless it is done, and evaluates what is asked of it. Whether there was anything to do."""
         setting, worked, steps = self.setting, False, 0
         title = f"{number} {phase.kind} {phase.path} (seed {phase.seed})"
         if phase.recipe is not None:
             record = setting.folder(phase) / "done.json"
-            if processes.decided(record.exists):
+            if processes.decided(lambda: setting.is_done(phase)):
                 self.say(f"{title}: reused")
             else:
                 train(phase, setting=setting, title=title)
@@ -180,11 +206,9 @@ class _Worker:
 
 def _rows(cell: Cell, scores: list[LanguageScores], *, steps: int, setting: Setting) -> list[results_lib.Result]:
     """The rows of results.csv that one cell of the table gives."""
-    model = setting.study.model
-    name = pathlib.PurePath(model.weights).name if model.weights else model.preset
     return [
         results_lib.Result(
-            model=name,
+            model=setting.model_name,
             intermediate=cell.row,
             target=cell.family,
             language=found.language,

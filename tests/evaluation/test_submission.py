@@ -618,9 +618,8 @@ def test_the_command_says_what_is_wrong(folders, capsys):
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "error: " in shown.err and "line 2: 'netral' is not a label; did you mean 'neutral'?" in shown.err
-    with pytest.raises(SystemExit) as exited:
-        command.main([*arguments, "--study", "x"])
-    assert exited.value.code == 2
+    assert command.main([*arguments, "--study", "x"]) == 2
+    assert "give --predictions and --labels, or --study" in capsys.readouterr().err
 
 
 def test_the_command_writes_what_it_scores(tmp_path, study, capsys):

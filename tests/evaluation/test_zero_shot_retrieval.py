@@ -14,7 +14,7 @@ from etils import epath
 from xtreme_stilts import config as config_lib
 from xtreme_stilts import study, tasks
 from xtreme_stilts.data.loader import Shape
-from xtreme_stilts.errors import UserError
+from xtreme_stilts.errors import StorageError, UserError
 from xtreme_stilts.evaluation import mining, predict, zero_shot
 from xtreme_stilts.evaluation.retrieval import Pooled
 from xtreme_stilts.graph import plan
@@ -276,7 +276,7 @@ def test_one_pass_embeds_in_every_layer_and_pooling(tree, tmp_path, monkeypatch)
 def test_a_disk_without_room_is_a_sentence(tree, tmp_path, monkeypatch):
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
-    with pytest.raises(UserError, match=r"60 sentences in 8 layers and poolings need 0.0 GB of disk"):
+    with pytest.raises(StorageError, match=r"60 sentences in 8 layers .* needs [\d.]+ KB, and 1 KB are free"):
         evaluate(tree, tmp_path, "mini_tatoeba")
 
 

@@ -3,15 +3,19 @@ disagree, or one of them dies."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -46,8 +50,8 @@ def cache(tmp_path_factory):
     return str(tmp_path_factory.mktemp("cache"))
 
 
-def start(folder, *, cache, number, count, port, flags=(), steps=50):
-    """A process of a run of `count`; eight devices in all."""
+def start(folder, *, cache, number, count, port, flags=(), steps=50, hosts=ROOT):
+    """A process of a run of `count`; eight devices in all. `hosts` may have {} for the number of the process."""
     folder.mkdir(exist_ok=True, parents=True)
     config = folder / "config.py"
     config.write_text(CONFIG.format(cache=cache, steps=steps))
@@ -55,7 +59,9 @@ def start(folder, *, cache, number, count, port, flags=(), steps=50):
     command = [sys.executable, str(PROGRAM), str(config), str(8 // count), f"--workdir={folder / 'study'}"]
     with open(folder / f"out{number}", "w") as out, open(folder / f"err{number}", "w") as err:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.Popen([*command, *several, *flags], stdout=out, stderr=err, env=environment)
+        return subprocess.Popen(
+            [*command, *several, *flags], stdout=out, stderr=err, env=environment, cwd=str(hosts).format(number)
+        )
 
 
 def start_two(folder, *, cache, flags=((), ()), **options):
@@ -119,14 +125,57 @@ def test_processes_that_disagree_say_where(tmp_path, cache):
         assert sentence in said(tmp_path, number), said(tmp_path, number)
 
 
+def relabel(cache):
+    """Gives the examples of a tokenised set other labels, as another release of the data would have."""
+    labels = np.load(cache / "label.npy")
+    np.save(cache / "label.npy", labels[::-1])
+    meta = json.loads((cache / "meta.json").read_text())
+    meta["files"]["label.npy"] = hashlib.sha256((cache / "label.npy").read_bytes()).hexdigest()
+    (cache / "meta.json").write_text(json.dumps(meta))
+
+
+@pytest.mark.slow
+def test_processes_whose_data_differ_say_where(tmp_path, cache):
+    if not list(pathlib.Path(cache).glob("mini_mnli.en-train-*")):
+        assert start(tmp_path / "one", cache=cache, number=0, count=1, port=0, steps=1).wait(timeout=300) == 0
+    for number in (0, 1):
+        shutil.copytree(cache, tmp_path / f"host{number}" / "cache")
+    relabel(next((tmp_path / "host1" / "cache").glob("mini_mnli.en-train-*")))
+    for number, process in enumerate(start_two(tmp_path, cache="cache", hosts=tmp_path / "host{}")):
+        assert process.wait(timeout=120) == 2, said(tmp_path, number)
+        sentence = "the sha256 of the tokenised rows of task 'mini_mnli.en', split 'train' is '"
+        assert sentence in said(tmp_path, number), said(tmp_path, number)
+        assert "on process 1; give all of them the same data" in said(tmp_path, number)
+
+
+def wait_for_losses(folder, processes, *, number):
+    """Until a phase has made more than so many steps."""
+    deadline = time.monotonic() + 200
+    while not any(len(lines) > number for lines in losses(folder).values()):
+        assert all(process.poll() is None for process in processes), said(folder, 0) + said(folder, 1)
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_run_that_lost_a_process_goes_on_exactly(tmp_path, cache):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for number, process in enumerate(start_two(whole, cache=cache, steps=150)):
+        assert process.wait(timeout=400) == 0, said(whole, number)
+    processes = start_two(cut, cache=cache, steps=150)
+    wait_for_losses(cut, processes, number=60)  # validated and saved at 25 and 50
+    processes[1].send_signal(signal.SIGKILL)
+    assert processes[0].wait(timeout=120) != 0
+    for number, process in enumerate(start_two(cut, cache=cache, steps=150)):
+        assert process.wait(timeout=400) == 0, said(cut, number)
+    assert losses(cut) == losses(whole)
+    assert (cut / "study" / "results.csv").read_bytes() == (whole / "study" / "results.csv").read_bytes()
+
+
 @pytest.mark.parametrize("victim", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_when_one_is_killed_the_other_stops_with_a_sentence(tmp_path, cache, victim):
     processes = start_two(tmp_path, cache=cache, steps=100_000)
-    deadline = time.monotonic() + 200
-    while not any(len(lines) > 3 for lines in losses(tmp_path).values()):
-        assert all(process.poll() is None for process in processes), said(tmp_path, 0) + said(tmp_path, 1)
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    wait_for_losses(tmp_path, processes, number=3)
     processes[victim].send_signal(signal.SIGKILL)
     began, other = time.monotonic(), 1 - victim
     status = processes[other].wait(timeout=120)
@@ -137,3 +186,14 @@ def test_when_one_is_killed_the_other_stops_with_a_sentence(tmp_path, cache, vic
     else:
         assert status == 1, said(tmp_path, other)[-2000:]
         assert "error: another process of this run stopped" in said(tmp_path, other)
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_one_stops_all_at_one_step(tmp_path, cache):
+    processes = start_two(tmp_path, cache=cache, steps=100_000)
+    wait_for_losses(tmp_path, processes, number=3)
+    processes[1].send_signal(signal.SIGINT)
+    for number, process in enumerate(processes):
+        assert process.wait(timeout=120) == 75, said(tmp_path, number)[-2000:]
+    steps = [re.search(r"after step (\d+) of 100000", said(tmp_path, number)).group(1) for number in (0, 1)]
+    assert steps[0] == steps[1]

@@ -16,8 +16,9 @@ from etils import epath
 
 from xtreme_stilts.report import figures as figures_lib
 from xtreme_stilts.report.fertility import Fertility
-from xtreme_stilts.report.figures import figures, gains, languages, retrieval, training
+from xtreme_stilts.report.figures import figures, gains, languages, retrieval
 from xtreme_stilts.report.figures.gains import Part
+from xtreme_stilts.report.phases import phases_of
 from xtreme_stilts.report.results import Result, to_frame
 from xtreme_stilts.report.studies import Study
 
@@ -138,6 +139,31 @@ def test_gain_against_the_encoders_size(tmp_path):
     assert "gain-by-size" not in by_name(figures(studies[:1]))
     (tmp_path / "xl" / "phases" / "xnli.en-seed1-0123456789ab" / "run_card.json").write_text("{")
     assert "gain-by-size" not in by_name(figures(studies))  # one size is no axis
+
+
+def test_gains_of_what_is_not_scored_alike_are_not_set_against_size(tmp_path):
+    small = {"vocab_size": 100, "vocab_multiple": 1, "max_positions": 10, "position_offset": 2, "type_vocab_size": 1}
+    small |= {"hidden_size": 10, "intermediate_size": 20, "num_layers": 1}
+    one, two = (
+        sized(tmp_path / name, name, 2.0, small | {"num_layers": layers}) for name, layers in (("one", 1), ("two", 2))
+    )
+    panx = [result(row, "panx", "de", value, metric="f1") for row, value in (("none", 10.0), ("mnli", 15.0))]
+
+    def with_panx(of: Study, split: str) -> Study:
+        rows = to_frame([Result(**{**vars(each), "model": of.models[0], "split": split}) for each in panx])
+        return Study(
+            directory=of.directory, name=of.name, frame=pd.concat([of.frame, rows]), chance={}, config=of.config
+        )
+
+    alike = by_name(figures([with_panx(each, "test") for each in (one, two)]))["gain-by-size"]
+    assert alike.drawn.axes[0].lines[0].get_ydata().tolist() == [3.5, 3.5]
+    # Words, positions and types 1,130, a norm 20, the pooler 110; a layer 4 * 110 + 2 * 200 + 30 + 2 * 20.
+    assert "one (2.17 k)" in alike.caption and "two (3.08 k)" in alike.caption and "left out" not in alike.caption
+    unlike = by_name(figures([with_panx(one, "test"), with_panx(two, "validation")]))["gain-by-size"]
+    assert unlike.drawn.axes[0].lines[0].get_ydata().tolist() == [2.0, 2.0]
+    assert "Not scored alike, left out: NER." in unlike.caption
+    low, high = unlike.drawn.axes[0].get_ylim()
+    assert high - low >= 2.0  # a hundredth of a point must not fill the figure
 
 
 # --------------------------------------------------------------------------------------------------
@@ -381,7 +407,7 @@ def test_mining_draws_a_panel_per_language_and_leaves_out_what_cannot_be_read(tm
         for code in ("de", "fr"):
             rows.append(result(row, "bucc2018", code, 66.7, metric="f1", fingerprint=fingerprint))
             (folder / f"{code}.jsonl").write_text("\n".join(map(json.dumps, mined_lines())) + '\n{"min')
-    (figure,) = retrieval.mining(part(rows, tmp_path), training.phases_of(study(rows, tmp_path)))
+    (figure,) = retrieval.mining(part(rows, tmp_path), phases_of(study(rows, tmp_path)))
     german, french = figure.drawn.axes
     assert (german.get_title("left"), french.get_title("left")) == ("de", "fr")
     line, dot = german.lines[:2]

@@ -106,9 +106,12 @@ def test_one_seed_shows_no_marks_and_says_what_is_needed(tmp_path, no_figures):
     text = outputs.write_all([folder], options=Options(resamples=100)).read_text()
     assert not re.search("[†‡]", text.replace("†: p", "").replace("‡: p", ""))
     assert "the bootstrap test needs at least 2 seeds and there is 1 (randomisation, of the trained models" in text
-    assert "With one seed the spread over seeds is unknown" in text
+    main = tables(text)["All languages"]
+    assert main and "mini XNLI, mini PAWS-X, average: no interval and no test over seeds" in text
+    assert "that takes at least 2 seeds that all rows have, and there is 1." in text
+    assert "(the bootstrap over seeds needs at least 2 seeds, and there is 1)" in text
     marked = outputs.write_all([folder], options=Options(resamples=300, test="randomisation")).read_text()
-    assert re.search(r"<span class=\"delta up\">\+\d+\.\d[†‡]</span>", marked) and "needs at least" not in marked
+    assert re.search(r"<span class=\"delta up\">\+\d+\.\d[†‡]</span>", marked) and "test needs at least" not in marked
 
 
 def test_studies_side_by_side(tmp_path, no_figures, capsys):

@@ -180,7 +180,7 @@ def test_a_file_with_no_scores_yet_has_no_rows(tmp_path):
     ("text", "sentence"),
     [
         ("", "line 1: the file is empty"),
-        (HEADER, "line 1: the file is cut short"),
+        (HEADER[:30], "line 1: the file is cut short"),
         (f"{HEADER}\n{ROW}\n{ROW.replace('en', 'de')}", "line 3: the file is cut short"),
         (f"{HEADER}\n{ROW}\n{ROW[:30]}\n", "line 3: 6 cells found, 13 expected"),
         (f"{HEADER}\n{ROW},\n", "line 2: 14 cells found, 13 expected"),
@@ -204,6 +204,60 @@ def test_bad_files_get_a_sentence_with_file_and_line(tmp_path, text, sentence):
     with pytest.raises(UserError, match=sentence) as raised:
         results.read(path)
     assert str(raised.value).startswith(str(path))
+
+
+LANGUAGES = ("ar", "de", "sw", "zh")
+
+
+def of_languages(*codes: str) -> bytes:
+    return f"{HEADER}\n{''.join(ROW.replace(',en,', f',{code},') + chr(10) for code in codes)}".encode()
+
+
+@pytest.mark.parametrize("lost", range(1, 160, 7))
+def test_a_file_cut_anywhere_is_repaired_to_its_whole_lines(tmp_path, lost):
+    whole = of_languages(*LANGUAGES)
+    cut = whole[:-lost]
+    path = tmp_path / "r.csv"
+    path.write_bytes(cut)
+    kept = max(cut.count(b"\n") - 1, 0)
+    found = results.repair(path)
+    assert path.read_bytes() == of_languages(*LANGUAGES[:kept])
+    if cut.endswith(b"\n"):  # cut between two lines: nobody can tell
+        assert found is None
+    else:
+        assert f"{path} line {kept + 2}: the file is cut short" in str(found) and found.kept == kept
+        assert f"the {kept} whole ones before it are kept, the file as it was is {path}.damaged" in str(found)
+        assert found.damaged.read_bytes() == cut
+
+
+@pytest.mark.parametrize(
+    ("damage", "kept"),
+    [
+        (b"", ()),
+        (HEADER[:30].encode(), ()),
+        (HEADER.encode(), ()),
+        (of_languages("ar", "de") + b"mini,none\n" + of_languages("sw").splitlines()[1] + b"\n", ("ar", "de")),
+        (of_languages("ar") + b"\0" * 512, ("ar",)),
+        (of_languages("ar") + ROW.replace("mini", "münze").encode()[:2], ("ar",)),  # within a character
+        (of_languages("ar") + b'"' + of_languages("de"), ("ar",)),
+    ],
+)
+def test_whatever_the_damage_what_is_before_it_stays(tmp_path, damage, kept):
+    path = tmp_path / "r.csv"
+    path.write_bytes(damage)
+    found = results.repair(path)
+    assert path.read_bytes() == of_languages(*kept) and found.kept == len(kept)
+    assert found.damaged.read_bytes() == damage
+    assert results.repair(path) is None
+
+
+def test_what_is_not_damaged_is_not_repaired(tmp_path):
+    path = tmp_path / "r.csv"
+    assert results.repair(path) is None and os.listdir(tmp_path) == []
+    path.write_text(f"{HEADER},sha\n{ROW},1\n")
+    with pytest.raises(UserError, match="'sha' is not a column"):  # another version's
+        results.repair(path)
+    assert os.listdir(tmp_path) == ["r.csv"]
 
 
 def test_missing_files_folders_and_other_encodings_get_a_sentence(tmp_path):

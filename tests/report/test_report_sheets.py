@@ -136,7 +136,11 @@ def test_the_plan_is_that_of_the_paired_t_test():
 
 def test_plans_without_spread_or_seeds():
     (one, _) = sheets.planned(shown({"none": [50.0], "mnli": [51.0]}))
-    assert one.seeds == 1 and math.isnan(one.std) and "With one seed" in sheets.power_note([one])
+    assert one.seeds == 1 and math.isnan(one.std)
+    assert sheets.power_note([one]) == (
+        "XNLI: no interval and no test over seeds, and no telling which differences could be seen: that takes at least "
+        "2 seeds that all rows have, and there is 1."
+    )
     (same, _) = sheets.planned(shown({"none": [50.0, 51.0], "mnli": [52.0, 53.0]}))
     assert (same.std, same.detectable, same.needed) == (0, 0, 2)
     assert sheets.planned(shown({"none": [50.0, 51.0]})) == []
@@ -145,6 +149,10 @@ def test_plans_without_spread_or_seeds():
     assert sheets.power_listing([one], name="x") is None
     (row,) = sheets.power_listing([one, wide], name="x").rows
     assert row[:2] == ("XNLI", "2") and row[-1] == "> 10,000"
+    both = sheets.power_note([one._replace(column="NER"), same, one._replace(column="POS", seeds=0)])
+    assert both.startswith("With this spread") and "differences below 0.0 points (XNLI) cannot be seen" in both
+    assert "POS: no interval" in both and "and there are none. NER: no interval" in both
+    assert both.endswith("and there is 1.")
 
 
 def test_intervals_are_listed_cell_by_cell():

@@ -132,7 +132,7 @@ def test_anli_plus_and_stilts():
         ({"cap": -1}, "cap is -1; it must not be negative"),
         ({"budget": -1}, "budget is -1; it must not be negative"),
         ({"rates": {"a": 0.0}, "sampling": "specified"}, "rates.a is 0.0; it must be positive"),
-        ({"loss_weights": {"a": float("inf")}}, "loss_weights.a is inf; it must be positive and finite"),
+        ({"loss_weights": {"a": float("inf")}}, "loss_weights.a is inf; it must be a finite number"),
         ({"budgets": {"a": 0}}, "budgets.a is 0; it must be positive"),
         ({"budget": 5, "budgets": {"a": 1}}, "budget is given, and budgets, too"),
         ({"sampling": "scheduled", "schedule": {"a": ((0, 1), (0, 2))}}, "it must be pairs of a progress"),
@@ -148,7 +148,7 @@ def test_anli_plus_and_stilts():
         ({"mlm_rate": 0.5}, "mlm_rate is 0.5, but mlm is empty"),
         ({"mlm": ("m",), "mlm_rate": 0.5, "mlm_smoothing": 2.0}, "mlm_smoothing is 2.0"),
         ({"sampeling": "uniform"}, "sampeling is not a field; did you mean 'sampling'?"),
-        ({"mlm_rate": "half"}, "mlm_rate is 'half', a str; it must be a float"),
+        ({"mlm_rate": "half"}, "mlm_rate is 'half', a str; it must be a finite number"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_one_sentence(fields, sentence):
@@ -198,6 +198,24 @@ def test_names_that_make_no_sense_are_one_sentence(fields, sentence):
     with pytest.raises(UserError) as caught:
         study.register(config.parse(tree))
     assert sentence in str(caught.value)
+
+
+def test_members_may_come_in_any_order_but_not_in_a_circle():
+    tree = config.default().to_dict()
+    tree["mixtures"] = {"whole": ("part", "qqp"), "part": ("mnli", "squad_v1")}
+    study.register(config.parse(tree))
+    assert tasks.mixture("whole").tasks == ("mnli.en", "squad_v1.en", "qqp.en")
+    for mixtures in (
+        {"whole": ("part", "qqp"), "part": ("mnli", "whole")},
+        {"own": ("mnli", "own")},
+        {"whole": {"tasks": ("mnli",), "mlm": ("part",), "mlm_rate": 0.5}, "part": ("whole",)},
+    ):
+        tree["mixtures"] = mixtures
+        with pytest.raises(
+            UserError, match=r"config\.mixtures go round in a circle: \w+ > \w+.*; name tasks"
+        ) as caught:
+            study.register(config.parse(tree))
+        assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_config_may_be_a_tuple_a_group_or_a_mixture_config_with_dotted_keys():

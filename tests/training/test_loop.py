@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import json
+import re
 
 import jax
 import numpy as np
@@ -12,7 +14,7 @@ from etils import epath
 
 from tests.training.conftest import Stream, make_batch
 from xtreme_stilts.config import Recipe
-from xtreme_stilts.errors import UserError
+from xtreme_stilts.errors import Stopped, UserError
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
 from xtreme_stilts.training.loop import TaskStream, Trainer, pick_task, stack_micro_batches
@@ -22,11 +24,11 @@ from xtreme_stilts.training.sharding import put_batch
 RECIPE = Recipe(learning_rate=1e-2, eval_every=4, log_every=2, checkpoint_every=3)
 
 
-def fit(model, mesh, folder, *, stream=None, steps=10, recipe=RECIPE, validate=None, start=None):
+def fit(model, mesh, folder, *, stream=None, steps=10, recipe=RECIPE, validate=None, start=None, **fields):
     folder = epath.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(model, folder=folder, recipe=recipe, steps=steps, seed=5, mesh=mesh, title="test")
-    stream = TaskStream(name="task", head="head", rate=1.0, batches=stream or Stream())
+    stream = TaskStream(name="task", head="head", rate=1.0, batches=stream or Stream(), **fields)
     return trainer.fit(start or (lambda: model.init(jax.random.key(0))), streams=[stream], validate=validate)
 
 
@@ -77,7 +79,8 @@ def test_interrupted_equals_uninterrupted(model, mesh, tmp_path, broken_at):
     assert whole[(10, False)] == cut[(10, False)]
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(model, mesh, tmp_path, capsys):
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(model, mesh, tmp_path, capsys, sealed):
     fit(model, mesh, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         fit(model, mesh, tmp_path / "cut", stream=Stream(broken_at=8))
@@ -86,8 +89,33 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(model, mesh, tmp_path
     for file in newest.rglob("*"):
         if file.is_file():
             file.write_bytes(b"")
+    if not sealed:
+        newest.with_name("6.seal.json").unlink()
     fit(model, mesh, tmp_path / "cut")
-    assert "latest/6 cannot be read" in capsys.readouterr().out
+    said = capsys.readouterr().err
+    assert "latest/6 has 0 of the " in said if sealed else "latest/6 cannot be read" in said
+    assert f"it is now {tmp_path}/cut/damaged/latest-6, which nothing needs; going on from the one before it" in said
+    assert_identical(best_params(model, tmp_path / "whole"), best_params(model, tmp_path / "cut"))
+
+
+@pytest.mark.parametrize("lost", ["best", "best and latest"])
+def test_best_parameters_that_are_lost_are_made_again(model, mesh, tmp_path, capsys, lost):
+    def validate(params):  # best at step 4, the first of the two validations before the cut
+        return {"selection": -float(np.abs(np.asarray(params["heads"]["head"]["out"]["bias"])).sum())}
+
+    whole = fit(model, mesh, tmp_path / "whole", validate=validate)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, mesh, tmp_path / "cut", stream=Stream(broken_at=8), validate=validate)
+    (best,) = (path for path in (tmp_path / "cut" / "best").iterdir() if path.is_dir())
+    file = next((best / "encoder" / "d").iterdir())
+    file.write_bytes(file.read_bytes()[:-1])
+    if lost == "best and latest":
+        next((tmp_path / "cut" / "latest" / "3" / "optimizer" / "d").iterdir()).write_bytes(b"")
+    cut = fit(model, mesh, tmp_path / "cut", validate=validate)
+    said = capsys.readouterr().err
+    assert f"latest/6 needs the best parameters, but {best} has " in said
+    assert ("latest/3 has 0 of" in said) == (lost == "best and latest")
+    assert (cut.best_step, cut.best_value) == (whole.best_step, whole.best_value)
     assert_identical(best_params(model, tmp_path / "whole"), best_params(model, tmp_path / "cut"))
 
 
@@ -123,6 +151,74 @@ def test_non_finite_loss_names_step_task_and_rows(model, mesh, tmp_path):
         fit(model, mesh, tmp_path, start=start)
 
 
+def test_a_rate_that_explodes_names_the_examples_of_the_step(model, mesh, tmp_path):
+    recipe = Recipe(learning_rate=1e38, warmup=0.0, log_every=4, checkpoint_every=1, weight_decay=0.0)
+    with pytest.raises(UserError) as caught:
+        fit(model, mesh, tmp_path, recipe=recipe, ids=lambda rows: [f"example-{row}" for row in rows])
+    said = str(caught.value)
+    step = int(re.search(r"the loss of step (\d+) is (nan|inf)", said).group(1))
+    assert step > 1  # the first one is of the initial parameters
+    rows = make_batch(step - 1)["row"]
+    named = [f"example-{row}" for row in rows[rows >= 0]]
+    assert f"on task 'task', cached rows {rows[rows >= 0].tolist()} (examples {', '.join(map(repr, named))})" in said
+    assert re.search(r"; good checkpoints: \d", said)
+
+
+def stuck(model, mesh, folder, **fields):
+    """A run that learns nothing: the rate is 0."""
+    return fit(
+        model, mesh, folder, steps=60, recipe=Recipe(learning_rate=0.0, log_every=7, checkpoint_every=20), **fields
+    )
+
+
+def test_a_run_that_did_not_learn_says_so(model, mesh, tmp_path):
+    guess = float(np.log(3))
+    found = stuck(model, mesh, tmp_path / "stuck", guess=guess).unlearned
+    assert found["task"].guess == guess
+    assert found["task"].end > 0.98 * guess
+    learned = fit(model, mesh, tmp_path / "learned", steps=90, recipe=Recipe(learning_rate=2e-2), guess=guess)
+    assert learned.unlearned == {}
+    collapsed = fit(model, mesh, tmp_path / "collapsed", steps=60, recipe=Recipe(learning_rate=3.0), guess=guess)
+    assert set(collapsed.unlearned) == {"task"}
+
+
+def test_a_run_that_was_cut_off_is_judged_alike(model, mesh, tmp_path):
+    whole = stuck(model, mesh, tmp_path / "whole", guess=1.0)
+    with pytest.raises(KeyboardInterrupt):
+        stuck(model, mesh, tmp_path / "cut", stream=Stream(broken_at=45), guess=1.0)
+    assert stuck(model, mesh, tmp_path / "cut", guess=1.0).unlearned == whole.unlearned != {}
+
+
+@pytest.mark.parametrize("told_at", [4, 8, 10])
+def test_told_to_stop_while_validating(model, mesh, tmp_path, told_at):
+    """The validation is done by the next run, and all ends as if nobody had told."""
+    begun = []
+
+    def validate(params):
+        return {"selection": -float(np.abs(np.asarray(params["heads"]["head"]["out"]["bias"])).sum())}
+
+    def told(params):
+        begun.append(params)
+        if 4 * len(begun) >= told_at:
+            raise Stopped("while reading")
+        return validate(params)
+
+    whole = fit(model, mesh, tmp_path / "whole", validate=validate)
+    with pytest.raises(Stopped, match=f"test in the validation after step {told_at} of 10"):
+        fit(model, mesh, tmp_path / "cut", validate=told)
+    resumed = fit(model, mesh, tmp_path / "cut", validate=validate)
+    same = {"seconds": 0.0}
+    assert dataclasses.replace(resumed, **same) == dataclasses.replace(whole, **same)
+    assert_identical(best_params(model, tmp_path / "whole"), best_params(model, tmp_path / "cut"))
+    validated = {}
+    for folder in ("whole", "cut"):
+        lines = [json.loads(line) for line in (tmp_path / folder / "metrics.jsonl").read_text().splitlines()]
+        name = "validation/selection"
+        validated[folder] = [(line["step"], line[name]) for line in lines if name in line]
+    assert validated["cut"] == validated["whole"]
+    assert [step for step, _ in validated["whole"]] == [4, 8, 10]
+
+
 def run_steps(model, mesh, batches):
     optimizer = AdamW.of(RECIPE)
     state = steps_lib.init_optimizer(model, optimizer, mesh)(model.init(jax.random.key(0)))
@@ -135,8 +231,6 @@ def run_steps(model, mesh, batches):
 
 
 def test_accumulated_equals_one_batch(model, mesh):
-    import dataclasses
-
     from xtreme_stilts.models import Model
 
     still = Model(dataclasses.replace(model.config, hidden_dropout=0.0, attention_dropout=0.0), model.heads)

@@ -17,7 +17,7 @@ from xtreme_stilts.training.optimizer import AdamW
 
 def needed(model, mesh, rows):
     batch = {name: value.repeat(-(-rows // ROWS), 0)[:rows] for name, value in make_batch(0).items()}
-    return memory.needs(model, head="head", optimizer=AdamW(), mesh=mesh, batch=batch)
+    return memory.needs(lambda: memory.lower(model, head="head", optimizer=AdamW(), mesh=mesh, batch=batch))
 
 
 def test_more_rows_need_more_and_parameters_are_counted(model, mesh):

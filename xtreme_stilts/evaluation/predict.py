@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import pathlib
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,10 +15,12 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from xtreme_stilts import stopping
 from xtreme_stilts.data.cache import Cache
 from xtreme_stilts.data.loader import Evaluation, Shape
-from xtreme_stilts.errors import UserError
+from xtreme_stilts.errors import Stopped
 from xtreme_stilts.evaluation.retrieval import Pooled
+from xtreme_stilts.files import free_bytes, require_space
 from xtreme_stilts.models import Model
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.sharding import local_rows, put_batch
@@ -86,7 +87,7 @@ def embed(
         float32[pooled, sentences, width]; each [sentences, width] is contiguous.
 
     Raises:
-        UserError: the disk has not enough room.
+        StorageError: the disk has not enough room.
     """
     count = len(cache) if rows is None else min(rows, len(cache))
     states = model.heads[head].layers or tuple(range(model.config.num_layers + 1))
@@ -102,12 +103,9 @@ def embed(
 def _scratch(folder: pathlib.Path, *, shape: tuple[int, int, int]) -> np.memmap:
     """A float32 array in a file without a name."""
     folder.mkdir(parents=True, exist_ok=True)
-    needed, free = 4 * math.prod(shape), shutil.disk_usage(folder).free
-    if needed > free:  # a memory-mapped file that the disk cannot hold would kill the process later
-        raise UserError(
-            f"{folder}: {shape[1]:,} sentences in {shape[0]} layers and poolings need {needed / 1e9:.1f} GB of disk, "
-            f"and {free / 1e9:.1f} GB are free; name fewer in config.evaluation.layers"
-        )
+    # A memory-mapped file that the disk cannot hold would kill the process later, without a word.
+    what = f"a scratch file of {shape[1]:,} sentences in {shape[0]} layers and poolings (config.evaluation.layers)"
+    require_space(folder, 4 * math.prod(shape), free=free_bytes(folder), what=what)
     with tempfile.TemporaryFile(dir=folder) as file:
         return np.memmap(file, np.float32, mode="w+", shape=shape)
 
@@ -124,11 +122,17 @@ def mlm_loss(
 
 
 def _run(model, params, *, cache, head, shape, mesh, rows):
-    """Yields each batch's outputs on the host, one batch behind the device."""
+    """Yields each batch's outputs on the host, one batch behind the device.
+
+    Raises:
+        Stopped: the run was told to stop.
+    """
     run = steps_lib.predict_step(model, head, mesh)
     batches = Evaluation(cache, shape=shape, rows=rows, local=local_rows(shape.rows, mesh=mesh))
     waiting = None
     for batch in batches:
+        if stopping.requested():
+            raise Stopped(f"while task {cache.meta['task']!r}, split {cache.meta['split']!r} was read")
         computed = run(params, put_batch(batch, mesh=mesh))
         if waiting is not None:
             yield jax.device_get(waiting)

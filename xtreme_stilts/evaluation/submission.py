@@ -716,7 +716,10 @@ def _in_order_of_english(
 def _cached(study: pathlib.Path, task: str) -> Iterable[list[Mapping[str, Any]]]:
     """The evaluated examples of a retrieval task (text schema), from each of its caches."""
     path = study / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); the study's next run writes it anew") from error
     limit = config.get("evaluation", {}).get("max_examples") or None
     for file in sorted(pathlib.Path(config.get("cache_dir") or study / "cache").glob(f"{task}-test-*/examples.jsonl")):
         yield [record.fields for record in formats.jsonl(file)][:limit]

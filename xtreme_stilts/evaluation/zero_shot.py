@@ -27,6 +27,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ from xtreme_stilts.evaluation.chance import chance
 from xtreme_stilts.evaluation.predict import embed, predict
 from xtreme_stilts.evaluation.retrieval import POOLINGS, Pooled
 from xtreme_stilts.evaluation.score import rows_of_examples, score
-from xtreme_stilts.files import write_json, write_text
+from xtreme_stilts.files import read_object, write_json, write_text
 from xtreme_stilts.graph import Phase, fingerprint
 from xtreme_stilts.models import Head, Model
 from xtreme_stilts.phase import Setting, encoder_params, heads_of, read_best
@@ -109,11 +110,17 @@ def evaluate(
     run = (_Sentences if family.kind == "embedding" else _Targets)(phase, family, setting=setting)
     asked = run.asked()
     keys = {language: _key(family, language, asked) for language in languages_of(family, study=setting.study)}
-    for language in [language for language, key in keys.items() if known.get(language, {}).get("key") != key]:
+    there = processes.decided(
+        lambda: [language for language in keys if _is_whole(folder / f"{language}.jsonl", known.get(language, {}))]
+    )
+    for language, key in keys.items():
+        if language in there and known[language]["key"] == key:
+            continue
         done = run(language)
-        known[language] = {"key": keys[language], "scores": [dataclasses.asdict(scores) for scores in done.scores]}
+        lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in done.lines)
+        scores = [dataclasses.asdict(scores) for scores in done.scores]
+        known[language] = {"key": key, "predictions_crc32": zlib.crc32(lines.encode()), "scores": scores}
         if processes.is_first():
-            lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in done.lines)
             write_text(folder / f"{language}.jsonl", lines)
             write_json(record, known)
         note(language)
@@ -124,9 +131,17 @@ def _folder(phase: Phase, family: tasks.Family, *, setting: Setting) -> epath.Pa
     return setting.folder(phase) / "evaluations" / family.name
 
 
+def _is_whole(predictions: epath.Path, known: Mapping[str, Any]) -> bool:
+    """Whether a file of predictions is the one that was written with these scores."""
+    try:
+        return zlib.crc32(predictions.read_bytes()) == known.get("predictions_crc32")
+    except OSError:
+        return False
+
+
 def _read_json(path: epath.Path) -> dict[str, Any]:
-    """A record of what is done, as process 0 finds it; {} where there is none."""
-    return processes.decided(lambda: json.loads(path.read_text()) if path.exists() else {})
+    """A record of what is done, as process 0 finds it; {} where there is none, or a damaged one."""
+    return processes.decided(lambda: read_object(path))
 
 
 def _key(family: tasks.Family, language: str, asked: Mapping[str, Any]) -> str:

@@ -132,6 +132,11 @@ class EncoderConfig:
         missing = sorted(set(_HF_FIELDS.values()) - set(get))
         if missing:
             raise UserError(f"config.json lacks the field {missing[0]!r}, without which a {model_type} has no shape")
+        for ours, theirs in _HF_FIELDS.items():
+            whole = cls.__annotations__.get(ours, "int") == "int"
+            if isinstance(get[theirs], bool) or not isinstance(get[theirs], int if whole else (int, float)):
+                kind = "a whole number" if whole else "a number"
+                raise UserError(f"config.json field {theirs!r} is {get[theirs]!r}: it must be {kind}")
         offset = 0 if model_type == "bert" else get["pad_token_id"] + 1
         return cls(
             model_type=model_type,

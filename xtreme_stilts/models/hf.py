@@ -210,6 +210,10 @@ def read_config(folder: str | os.PathLike) -> EncoderConfig:
         raise UserError(f"{file}: cannot be read ({error.strerror}); a checkpoint folder has one") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{file}, line {error.lineno}: not JSON ({error.msg})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: byte {error.start} is not UTF-8 text") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{file} holds a {type(found).__name__}; it must be an object with 'model_type' and sizes")
     try:
         return EncoderConfig.from_hf(found)
     except UserError as error:
@@ -264,36 +268,67 @@ def load_encoder(
     folder = pathlib.Path(folder)
     config = _checked_config(folder, config)
     model = Model(config, {} if head is None else {"head": head})
-    table = encoder_table(config)
-    head_entries = [] if head is None else head_table(head, config)
 
     with contextlib.ExitStack() as stack:
-        tensors = _open(folder, stack)
-        prefix = _prefix(config)
-        prefix = prefix if any(name.startswith(prefix) for name in tensors) else ""
-        found = _canonical_names(tensors, prefix, where=folder)
-        fresh_pooler = pooler == "fresh" and not any(name.startswith("pooler.") for name in found)
-        if fresh_pooler:
-            table = [entry for entry in table if entry.path[0] != "pooler"]
-            if key is None:
-                raise UserError(f"{folder}: it has no pooler, and a fresh one needs a random key")
-        dropped = _droppable(found, {entry.name for entry in head_entries})
-        shapes = {name: tensors[found[name]].shape for name in found if name not in dropped}
-        _require_equal({entry.name: entry.shape for entry in (*table, *head_entries)}, shapes, where=folder)
+        match = _match(folder, stack, config=config, head=head, pooler=pooler)
+        tensors, found = match.tensors, match.found
+        if match.fresh_pooler and key is None:
+            raise UserError(f"{folder}: it has no pooler, and a fresh one needs a random key")
 
         def read(entry: Entry) -> np.ndarray:
             return tensors[found[entry.name]].read()
 
         abstract = model.abstract_params()
-        encoder = _fill(abstract["encoder"], table, read)
-        head_params = None if head is None else _fill(abstract["heads"]["head"], head_entries, read)
+        encoder = _fill(abstract["encoder"], match.encoder, read)
+        head_params = None if head is None else _fill(abstract["heads"]["head"], match.head, read)
         if head is not None and head.kind == "mlm":
             _require_tied(folder, found, tensors, encoder["embeddings"]["word"]["table"])
-    if fresh_pooler:
+    if match.fresh_pooler:
         kernel = abstract["encoder"]["pooler"]["kernel"].shape
         normal = jax.nn.initializers.normal(config.initializer_range)(key, kernel, jnp.float32)
         encoder["pooler"]["kernel"][...] = normal
-    return Loaded(config, encoder, head_params, tuple(sorted(found[name] for name in dropped)))
+    return Loaded(config, encoder, head_params, tuple(sorted(found[name] for name in match.dropped)))
+
+
+def check_encoder(folder: str | os.PathLike, *, config: EncoderConfig) -> None:
+    """Whether `load_encoder` would take a checkpoint, told from the headers of its files alone; a pooler may be absent.
+
+    Raises:
+        UserError: as `load_encoder`.
+    """
+    folder = pathlib.Path(folder)
+    with contextlib.ExitStack() as stack:
+        _match(folder, stack, config=_checked_config(folder, config), head=None, pooler="fresh")
+
+
+class _Match(NamedTuple):
+    """Which tensors of a checkpoint are which entries of the tables."""
+
+    tensors: dict[str, _Tensor]  # by their names in the files
+    found: dict[str, str]  # name as in the tables -> in the files
+    encoder: list[Entry]
+    head: list[Entry]
+    dropped: set[str]  # names as in the tables
+    fresh_pooler: bool
+
+
+def _match(
+    folder: pathlib.Path, stack: contextlib.ExitStack, *, config: EncoderConfig, head: Head | None, pooler: str
+) -> _Match:
+    """Opens a checkpoint and finds a tensor of the right shape for every entry."""
+    table = encoder_table(config)
+    head_entries = [] if head is None else head_table(head, config)
+    tensors = _open(folder, stack)
+    prefix = _prefix(config)
+    prefix = prefix if any(name.startswith(prefix) for name in tensors) else ""
+    found = _canonical_names(tensors, prefix, where=folder)
+    fresh_pooler = pooler == "fresh" and not any(name.startswith("pooler.") for name in found)
+    if fresh_pooler:
+        table = [entry for entry in table if entry.path[0] != "pooler"]
+    dropped = _droppable(found, {entry.name for entry in head_entries})
+    shapes = {name: tensors[found[name]].shape for name in found if name not in dropped}
+    _require_equal({entry.name: entry.shape for entry in (*table, *head_entries)}, shapes, where=folder)
+    return _Match(tensors, found, table, head_entries, dropped, fresh_pooler)
 
 
 def _prefix(config: EncoderConfig) -> str:
@@ -305,7 +340,7 @@ def _checked_config(folder: pathlib.Path, config: EncoderConfig | None) -> Encod
     written = read_config(folder)
     if config is None:
         return written
-    free = {"hidden_dropout", "attention_dropout", "initializer_range", "dtype", "remat"}
+    free = {"hidden_dropout", "attention_dropout", "initializer_range", "dtype", "remat", "attention"}
     free |= {"scan_layers", "vocab_multiple"}
     for field in dataclasses.fields(EncoderConfig):
         ours, theirs = getattr(config, field.name), getattr(written, field.name)
@@ -328,8 +363,12 @@ def _open(folder: pathlib.Path, stack: contextlib.ExitStack) -> dict[str, _Tenso
         try:
             promised = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
             files = sorted(set(promised.values()))
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{index}: no JSON object with a 'weight_map' from tensors to files") from error
+        if outside := [file for file in files if pathlib.PurePath(str(file)).name != file]:
+            raise UserError(
+                f"{index}: it names {outside[0]!r}; the files must lie beside it, such as 'model-1.safetensors'"
+            )
     else:
         raise UserError(_no_weights(folder))
     tensors: dict[str, _Tensor] = {}
@@ -339,8 +378,13 @@ def _open(folder: pathlib.Path, stack: contextlib.ExitStack) -> dict[str, _Tenso
         except FileNotFoundError as error:
             raise UserError(f"{index}: it names {file!r}, which is not in the folder") from error
         except (OSError, SafetensorError) as error:
-            raise UserError(f"{folder / file}: not a readable safetensors file ({error})") from error
+            # A header longer than 100 MB or the file, offsets that overlap, are negative or lead out of the file, ...
+            raise UserError(f"{folder / file}: not a readable safetensors file ({error}); get it again") from error
         for name in opened.keys():  # noqa: SIM118 (not a dict)
+            if name in tensors:
+                raise UserError(
+                    f"{folder / file}: the tensor {name} is in another of the files, too; each must be in one"
+                )
             shape = tuple(opened.get_slice(name).get_shape())
             tensors[name] = _Tensor(shape, lambda opened=opened, name=name: opened.get_tensor(name))
     differing = set() if promised is None else set(promised) ^ set(tensors)

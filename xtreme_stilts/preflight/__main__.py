@@ -21,7 +21,6 @@ from collections.abc import Sequence
 
 import rich.console
 from absl import flags, logging
-from ml_collections import config_flags
 
 from xtreme_stilts import flags as flags_lib
 from xtreme_stilts.config import StudyConfig
@@ -36,25 +35,22 @@ def main(argv: Sequence[str]) -> int:
     Args:
         argv: the command line, the program's name first.
     """
-    try:
-        values = _flags(argv)
-        if values.help:
-            print(f"{__doc__}\n{values.get_help()}")
-            return 0
-        reports = _run(_study(values), values)
-    except UserError as error:
-        for sentence in str(error).splitlines():
-            print(f"error: {sentence}", file=sys.stderr)
-        return 2
+    return flags_lib.answered(_answer, argv)
+
+
+def _answer(argv: Sequence[str]) -> int:
+    values = _flags(argv)
+    if values.help:
+        print(f"{__doc__}\n{values.get_help()}")
+        return 0
+    reports = _run(_study(values), values)
     return 0 if all(report.fits for report in reports) else 1
 
 
 def _flags(argv: Sequence[str]) -> flags.FlagValues:
     """This command's flags, parsed; they are no other command's."""
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file(
-        "config", None, "FILE[:ARG] with get_config(arg).", flag_values=values, lock_config=False, sys_argv=list(argv)
-    )
+    flags_lib.define_config(values, argv=argv)
     flags.DEFINE_multi_string(
         "topology", [], "CHIP:SHAPE, such as v5e:2x4 or h200:1; may be repeated.", flag_values=values
     )

@@ -2,7 +2,8 @@
 
 Tried in this order, cheapest for the result first: fewer rows with as many more micro-batches (the same optimizer
 step), recomputing all but matrix products, recomputing everything, sharding the parameters over all chips (`fsdp`),
-then these together. What cannot help because the arguments alone are too large is not compiled.
+then these together. A step on several tasks (heads `mixed`) has as many draws of them as micro-batches, so there fewer
+rows come last. What cannot help because the arguments alone are too large is not compiled.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def _changes(start: Change, *, fields: Fields, make_mesh: Callable[[MeshConfig],
     halves = list(_fewer_rows(start, fields=fields, fewest=fewest))
     rematerialised = [_remat(start, policy) for policy in ("dots", "full")] if start.program.trains else []
     sharded = _fsdp(start)
-    yield from halves
+    yield from () if start.program.others else halves
     yield from rematerialised
     yield sharded
     for policy in ("dots", "full") if start.program.trains else ():
@@ -87,11 +88,7 @@ def _fewer_rows(change: Change, *, fields: Fields, fewest: int) -> Iterator[Chan
     """Half the rows and twice the micro-batches, again and again, while the mesh divides them."""
     program = change.program
     while program.shape.rows % (2 * fewest) == 0:
-        program = dataclasses.replace(
-            program,
-            shape=dataclasses.replace(program.shape, rows=program.shape.rows // 2),
-            accumulate=program.accumulate * (2 if program.trains else 1),
-        )
+        program = program.with_half_the_rows()
         flags = [f"--config.{fields.rows}={program.shape.rows}"]
         if program.trains:
             flags.append(f"--config.{fields.accumulate}={program.accumulate}")

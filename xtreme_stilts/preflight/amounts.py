@@ -27,7 +27,10 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from jax.sharding import Mesh
+
 from xtreme_stilts import tasks
+from xtreme_stilts.config import Recipe
 from xtreme_stilts.data import cache as cache_lib
 from xtreme_stilts.data.cache import Cache
 from xtreme_stilts.data.features import Limits
@@ -77,6 +80,18 @@ class Group(NamedTuple):
 
     tasks: tuple[str, ...]
     shape: Shape
+
+
+def settled(recipe: Recipe, *, mesh: Mesh) -> Recipe:
+    """The recipe with micro-batches, where it has only the tokens of a step.
+
+    A run takes as many rows as fit its device (`phase.py`). Here it is one for each shard of a batch: what needs more
+    memory than that cannot be run, and a step costs the same whatever its parts.
+    """
+    if not recipe.tokens_per_step:
+        return recipe
+    rows = recipe.rows or mesh.shape["data"] * mesh.shape["fsdp"]
+    return dataclasses.replace(recipe, rows=rows, accumulate=recipe.tokens_per_step // recipe.length // rows)
 
 
 def groups(phase: Phase, *, rows: int) -> list[Group]:
@@ -156,12 +171,12 @@ class Amounts:
 
     def trained(self, phase: Phase) -> dict[Group, Amount]:
         """Of each group of a phase's tasks."""
-        recipe = phase.recipe
+        recipe = settled(phase.recipe, mesh=self.setting.mesh)
         found = groups(phase, rows=recipe.rows)
         splits = {group: self._training_splits(phase, group) for group in found}
         known = {group: each for group, each in splits.items() if None not in each}
         if recipe.steps:
-            return self._by_steps(phase, found, known)
+            return self._by_steps(phase, recipe, found, known)
         mixture = tasks.mixture(phase.mixture)
         passed = [group for group in found if group.tasks[0] not in mixture.mlm]
         bounds = [each for group in passed for each in known.get(group, []) if not each.measured]
@@ -175,9 +190,9 @@ class Amounts:
         amounts = {group: Amount(share / group.shape.length, share, "--tokens") for group in found}
         return amounts if self.tokens else dict.fromkeys(found, UNKNOWN)
 
-    def _by_steps(self, phase: Phase, found: list[Group], known: dict) -> dict[Group, Amount]:
+    def _by_steps(self, phase: Phase, recipe: Recipe, found: list[Group], known: dict) -> dict[Group, Amount]:
         """Optimizer steps times what a step holds; rows are taken for full where nothing is known of the lengths."""
-        recipe, mixture = phase.recipe, tasks.mixture(phase.mixture)
+        mixture = tasks.mixture(phase.mixture)
         counts = {
             name: max(1, round(each.rows))
             for group, splits in known.items()

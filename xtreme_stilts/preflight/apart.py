@@ -52,7 +52,9 @@ def _described(program: Program) -> dict[str, Any]:
     }
     fields = {field.name: getattr(program, field.name) for field in dataclasses.fields(program)}
     optimizer = dataclasses.asdict(program.optimizer) if program.optimizer else None
-    return fields | {"model": model, "shape": dataclasses.asdict(program.shape), "optimizer": optimizer}
+    others = [(head, dataclasses.asdict(shape)) for head, shape in program.others]
+    shape = dataclasses.asdict(program.shape)
+    return fields | {"model": model, "shape": shape, "optimizer": optimizer, "others": others}
 
 
 def _program(described: dict[str, Any]) -> Program:
@@ -66,6 +68,7 @@ def _program(described: dict[str, Any]) -> Program:
             "model": Model(EncoderConfig(**config), made),
             "shape": Shape(**described["shape"]),
             "optimizer": optimizer,
+            "others": tuple((head, Shape(**shape)) for head, shape in described["others"]),
         }
     )
 

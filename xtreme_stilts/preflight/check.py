@@ -29,6 +29,7 @@ from xtreme_stilts.preflight.programs import Compiled, Program, parameters
 from xtreme_stilts.preflight.work import (
     EVALUATION_FIELDS,
     Work,
+    compiled_training,
     evaluation_program,
     example_length,
     mesh_on,
@@ -217,7 +218,7 @@ def _phase(phase: Phase, *, work: Work, amounts: Amounts, topology: Topology, mf
         _training_cost(program, trained[group], mesh=setting.mesh, topology=topology, mfu=mfu)
         for group, program in training.items()
     ]
-    programs, evaluated = list(training.values()), []
+    programs, evaluated = list(compiled_training(training.values(), phase)), []
     for name in work.plan.families_after(phase):
         family = tasks.family(name)
         program = evaluation_program(phase, family, setting=setting)

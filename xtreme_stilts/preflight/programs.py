@@ -45,6 +45,7 @@ class Program:
         optimizer: None = evaluation.
         accumulate: micro-batches of a training step.
         token_types: whether the batch has them (BERT).
+        others: of a step on several tasks (heads `mixed`), head and shape of those beside the first.
     """
 
     model: Model
@@ -53,6 +54,7 @@ class Program:
     optimizer: AdamW | None = None
     accumulate: int = 1
     token_types: bool = False
+    others: tuple[tuple[str, Shape], ...] = ()
 
     @property
     def trains(self) -> bool:
@@ -66,8 +68,20 @@ class Program:
 
     def __str__(self) -> str:
         verb = "train" if self.trains else "evaluate"
+        kinds = dict.fromkeys(self.model.heads[head].kind for head, _ in self.parts)
         micro = f" x {self.accumulate}" if self.accumulate > 1 else ""
-        return f"{verb} {self.kind} {self.shape.rows} x {self.shape.length}{micro}"
+        return f"{verb} {' + '.join(kinds)} {self.shape.rows} x {self.shape.length}{micro}"
+
+    @property
+    def parts(self) -> tuple[tuple[str, Shape], ...]:
+        """Head and shape of every task."""
+        return ((self.head, self.shape), *self.others)
+
+    def with_half_the_rows(self) -> Program:
+        """Half the rows of a micro-batch, and twice as many of them in a training step."""
+        (_, shape), *others = ((head, dataclasses.replace(each, rows=each.rows // 2)) for head, each in self.parts)
+        accumulate = self.accumulate * (2 if self.trains else 1)
+        return dataclasses.replace(self, shape=shape, others=tuple(others), accumulate=accumulate)
 
 
 class Memory(NamedTuple):
@@ -139,23 +153,19 @@ class _NoExamples:
 def lower(program: Program, *, mesh: Mesh) -> jax.stages.Lowered:
     """The program's jitted function, traced for shapes that are placed on the mesh as a run places its arrays."""
     model = program.model
-    made = batch_shapes(
-        program.kind,
-        shape=program.shape,
-        choices=model.heads[program.head].num_choices,
-        token_types=program.token_types,
-    )
+    first, *others = batches = [_batch(program, head, shape) for head, shape in program.parts]
     if not program.trains:
         params = placed(model.abstract_params(), param_shardings(model, mesh))
-        return steps_lib.predict_step(model, program.head, mesh).lower(params, abstract_batch(made, mesh=mesh))
-    return memory_lib.lower(
-        model,
-        head=program.head,
-        optimizer=program.optimizer,
-        mesh=mesh,
-        batch=made,
-        accumulate=program.accumulate,
-    )
+        return steps_lib.predict_step(model, program.head, mesh).lower(params, abstract_batch(first, mesh=mesh))
+    step = {"optimizer": program.optimizer, "mesh": mesh, "accumulate": program.accumulate}
+    if others:
+        return memory_lib.lower_mixed(model, heads=[head for head, _ in program.parts], batches=batches, **step)
+    return memory_lib.lower(model, head=program.head, batch=first, **step)
+
+
+def _batch(program: Program, head: str, shape: Shape) -> dict[str, np.ndarray]:
+    of = program.model.heads[head]
+    return batch_shapes(of.kind, shape=shape, choices=of.num_choices, token_types=program.token_types)
 
 
 def argument_bytes(program: Program, *, mesh: Mesh) -> int:

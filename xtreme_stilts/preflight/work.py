@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from etils import epath
@@ -22,7 +23,7 @@ from xtreme_stilts.graph import Phase, Plan, plan
 from xtreme_stilts.models import Head, Model, preset
 from xtreme_stilts.phase import Setting, heads_of
 from xtreme_stilts.preflight.advice import Fields
-from xtreme_stilts.preflight.amounts import Group, groups
+from xtreme_stilts.preflight.amounts import Group, groups, settled
 from xtreme_stilts.preflight.programs import Program
 from xtreme_stilts.training.optimizer import AdamW
 from xtreme_stilts.training.sharding import make_mesh
@@ -92,21 +93,31 @@ def _stand_in(study: StudyConfig) -> Tokenizer:
 
 
 def training_programs(phase: Phase, *, setting: Setting) -> dict[Group, Program]:
-    """The training step of each group of a phase's tasks; none for retrieval."""
+    """The training step of each group of a phase's tasks, as if it were alone in it; none for retrieval. (What is
+    compiled where steps mix tasks: `compiled_training`.)"""
     if phase.recipe is None:
         return {}
-    heads = heads_of(phase, setting=setting)
+    heads, recipe = heads_of(phase, setting=setting), settled(phase.recipe, mesh=setting.mesh)
     return {
         group: Program(
             model=Model(setting.encoder, heads.by_name),
             head=heads.of_task[group.tasks[0]],
             shape=group.shape,
-            optimizer=AdamW.of(phase.recipe),
-            accumulate=phase.recipe.accumulate,
+            optimizer=AdamW.of(recipe),
+            accumulate=recipe.accumulate,
             token_types=setting.tokenizer.uses_token_types,
         )
-        for group in groups(phase, rows=phase.recipe.rows)
+        for group in groups(phase, rows=recipe.rows)
     }
+
+
+def compiled_training(programs: Iterable[Program], phase: Phase) -> tuple[Program, ...]:
+    """The training steps that a phase compiles, of those of its groups: one for each, or (heads `mixed`) one of all."""
+    programs = tuple(programs)
+    if phase.recipe is None or tasks.mixture(phase.mixture).heads == "one":
+        return programs
+    first, *others = programs
+    return (dataclasses.replace(first, others=tuple((each.head, each.shape) for each in others)),)
 
 
 def evaluation_program(phase: Phase, family: tasks.Family, *, setting: Setting) -> Program:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from xtreme_stilts.errors import UserError
+from xtreme_stilts import flags
 from xtreme_stilts.report import outputs, published, statistics, table
 from xtreme_stilts.report.judged import Options
 from xtreme_stilts.report.markdown import to_markdown
@@ -16,7 +15,27 @@ from xtreme_stilts.report.studies import Study, open_study
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 where the studies cannot be reported on."""
-    parser = argparse.ArgumentParser(prog="python -m xtreme_stilts.report", description=__doc__)
+    return flags.answered(_run, argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = _parser().parse_args(argv)
+    options = Options(
+        split=arguments.split,
+        model=arguments.model,
+        correction=arguments.correction,
+        test=arguments.test,
+        published=published.published() if arguments.published == "true" else None,
+    )
+    path = outputs.write_all(arguments.studies, out=arguments.out, options=options)
+    for directory in arguments.studies:
+        _PRINT[arguments.format](open_study(directory), options)
+    print(f"report: {path}", file=sys.stderr)
+    return 0
+
+
+def _parser() -> flags.Parser:
+    parser = flags.Parser(prog="python -m xtreme_stilts.report", description=__doc__)
     parser.add_argument("studies", metavar="DIR", nargs="+", help="study directory, holds results.csv")
     parser.add_argument("--out", metavar="DIR", help="folder to write to; by default report/ in the first study")
     parser.add_argument("--correction", default="holm", help=f"for many tests: {', '.join(statistics.CORRECTIONS)}")
@@ -27,23 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--published", choices=("true", "false"), default="false", help="set published scores beside the studies' own"
     )
     parser.add_argument("--format", choices=("text", "markdown"), default="text", help="of the printed tables")
-    arguments = parser.parse_args(argv)
-    try:
-        options = Options(
-            split=arguments.split,
-            model=arguments.model,
-            correction=arguments.correction,
-            test=arguments.test,
-            published=published.published() if arguments.published == "true" else None,
-        )
-        path = outputs.write_all(arguments.studies, out=arguments.out, options=options)
-        for directory in arguments.studies:
-            _PRINT[arguments.format](open_study(directory), options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"report: {path}", file=sys.stderr)
-    return 0
+    return parser
 
 
 def _print_text(study: Study, options: Options) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import pandas as pd
 
@@ -195,7 +195,14 @@ def _untest(found: pd.DataFrame, where: pd.Series, reason: str) -> None:
 # Side by side
 
 
-def disagreements(judged: Sequence[Judged], *, split: str | None = None) -> dict[str, str]:
+class Scored(Protocol):
+    """The results of one model of one study, and a name for them."""
+
+    frame: pd.DataFrame
+    label: str
+
+
+def disagreements(judged: Sequence[Scored], *, split: str | None = None) -> dict[str, str]:
     """Targets whose scores are not comparable, each with a sentence: which, where, what.
 
     Compared are metric, split and, by language, the number of examples. Layer and pooling of retrieval may differ:
@@ -236,7 +243,7 @@ class _Evaluation:
         return f"of {' or '.join(f'{count:,}' for count in self.examples[code])} examples in {code!r}"
 
 
-def _evaluations(judged: Judged, *, split: str | None) -> Iterator[tuple[str, _Evaluation]]:
+def _evaluations(judged: Scored, *, split: str | None) -> Iterator[tuple[str, _Evaluation]]:
     for (_, target), variant in table.primary_scores(judged.frame, split=split).variants.items():
         rows = judged.frame[judged.frame["target"] == target]
         metrics = table.primary_metrics(target, rows["metric"])

@@ -1,68 +1,127 @@
 """What a study's folder says of how its scores came about: phases and their cost, data versions, config.
 
-Read from `phases/*/phase.json` (what was asked for) and `phases/*/done.json` (how training ended), `run_card.json`
-where there is one, and `config.json`. What is missing or damaged adds nothing; a cost that lacks phases says so.
+Read from `phases/*/phase.json` (what was asked for), `phases/*/run_card.json` and `done.json` (see `phases.py`), and
+`config.json`. What is missing or damaged adds nothing; a cost that lacks phases says so.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from xtreme_stilts.files import read_object
+from xtreme_stilts.nested import flat
 from xtreme_stilts.report import table
+from xtreme_stilts.report.phases import Phase, Phases, phases_of
 from xtreme_stilts.report.sheets import Listing
 from xtreme_stilts.report.studies import Study
 
-RUN_CARD = "run_card.json"
 _PACKAGES = ("xtreme_stilts", "numpy", "pandas", "scipy", "matplotlib")
+_KINDS = ("mlm", "intermediate", "target")  # of phases that train
 
 
 def cost(study: Study, *, name: str) -> Listing | None:
-    """Steps, tokens and hours of training by mixture, over all rows and seeds; None where no phase has trained."""
-    spent: dict[str, list[Mapping[str, Any]]] = {}
-    damaged = 0
-    for folder in study.directory.glob("phases/*"):
-        done = read_object(folder / "done.json")
-        damaged += not done and (folder / "done.json").exists()
-        if done:
-            mixture = read_object(folder / "phase.json").get("mixture") or folder.name.rpartition("-seed")[0]
-            spent.setdefault(str(mixture), []).append(done)
-    if not spent:
+    """What training took by kind of phase and mixture, over all rows and seeds; None where no phase has trained."""
+    phases = phases_of(study)
+    trained = [phase for phase in phases if not math.isnan(phase.seconds)]
+    if not trained:
         return None
-    every = [done for some in spent.values() for done in some]
-    rows = [_cost_row(mixture, spent[mixture]) for mixture in sorted(spent)]
-    notes = ["Training only; phases that other rows share are counted once, as they are trained once."]
-    if damaged:
-        notes.append(f"Left out: {damaged} phases whose done.json cannot be read.")
-    card = read_object(study.directory / RUN_CARD)
-    if isinstance(card.get("chip_hours"), int | float):
-        notes.append(f"The run's own account: {card['chip_hours']:,.2f} chip hours.")
+    by_kind: dict[str, dict[str, list[Phase]]] = {}
+    for phase in trained:
+        by_kind.setdefault(phases.kind(phase), {}).setdefault(phase.mixture, []).append(phase)
+    groups: dict[str, list[Phase]] = {}
+    for kind in sorted(by_kind, key=lambda kind: (kind not in _KINDS, _KINDS.index(kind) if kind in _KINDS else kind)):
+        mixtures = by_kind[kind]
+        if len(mixtures) > 1:
+            groups[f"{kind}, all"] = [phase for part in mixtures.values() for phase in part]
+        groups |= {f"{kind}: {mixture}": mixtures[mixture] for mixture in sorted(mixtures)}
+    groups["all"] = trained
+    # A column that no phase knows is left out: energy is measured by none today.
+    columns = {title: tell for title, tell in _COST.items() if any(map(tell, groups.values()))}
     return Listing(
         name=name,
         title=f"Training – {study.name}",
-        columns=("trained on", "phases", "steps", "tokens", "hours"),
-        rows=(*rows, _cost_row("all", every)),
-        notes=tuple(notes),
+        columns=("trained on", *columns),
+        rows=tuple((heading, *(tell(part) for tell in columns.values())) for heading, part in groups.items()),
+        notes=tuple(_cost_notes(phases, trained)),
     )
 
 
-def _cost_row(heading: str, phases: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    steps, tokens, seconds = (sum(_number(done.get(key)) for done in phases) for key in ("steps", "tokens", "seconds"))
-    return heading, f"{len(phases):,}", f"{steps:,.0f}", f"{tokens:,.0f}", _hours(seconds / 3600)
+def _cost_notes(phases: Phases, trained: Sequence[Phase]) -> Iterator[str]:
+    yield "Training only; phases that other rows share are counted once, as they are trained once."
+    if carded := [phase for phase in trained if not math.isnan(phase.chip_hours)]:
+        devices = " or ".join(sorted({each for phase in carded for each in phase.devices}))
+        yield (
+            "Hours are wall time from a phase's beginning to its end, with preparing its data, compiling, validating "
+            f"and what was done twice; chip-hours are that times the devices{devices and f' ({devices})'}."
+        )
+    if uncarded := len(trained) - len(carded):
+        yield f"Without a run card, so with hours of training alone and no chip-hours: {_phases(uncarded)}."
+    if unfinished := sum(not phase.finished for phase in trained):
+        yield f"Not finished, counted as far as they are: {_phases(unfinished)}."
+    if damaged := sum(math.isnan(phase.seconds) and (phase.folder / "done.json").exists() for phase in phases):
+        yield f"Left out: {_phases(damaged)} whose done.json cannot be read."
+
+
+def unlearned(study: Study) -> str:
+    """A sentence that names the phases behind the scores whose training loss stayed at guessing; "" where none did."""
+    phases = phases_of(study)
+    scored = set(phases.uses["fingerprint"])
+    used = {each for phase in phases if phase.fingerprint in scored for each in (phase, *phases.chain(phase))}
+    seeds: dict[str, list[str]] = {}
+    for phase in phases:
+        if phase in used and phase.unlearned:
+            path = " > ".join(each.mixture for each in reversed([phase, *phases.chain(phase)]))
+            seeds.setdefault(path, []).append(phase.folder.name.rpartition("-seed")[2].partition("-")[0])
+    if not seeds:
+        return ""
+    named = "; ".join(f"{path} (seed {', '.join(found)})" for path, found in sorted(seeds.items()))
+    return (
+        f"Did not learn, as their training loss stayed at that of an answer that looks at nothing: {named}. "
+        "What is scored after them says nothing about transfer."
+    )
+
+
+def _phases(number: int) -> str:
+    return f"{number:,} phase" + ("" if number == 1 else "s")
+
+
+def _sum(phases: Sequence[Phase], field: str) -> float:
+    """Of those that know it; NaN where none does."""
+    known = [value for phase in phases if not math.isnan(value := getattr(phase, field))]
+    return sum(known) if known else math.nan
+
+
+def _speed(phases: Sequence[Phase]) -> float:
+    """Tokens a second, of the phases that know both."""
+    known = [phase for phase in phases if phase.seconds > 0 and not math.isnan(phase.tokens)]
+    return _sum(known, "tokens") / _sum(known, "seconds") if known else math.nan
+
+
+def _written(value: float, form: Callable[[float], str] = "{:,.0f}".format) -> str:
+    return "" if math.isnan(value) else form(value)
 
 
 def _hours(hours: float) -> str:
     return f"{hours:,.1f}" if hours >= 10 else f"{hours:.2g}"
 
 
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+# Title of a column -> what it says of some phases; "" where none of them knows.
+_COST: Mapping[str, Callable[[Sequence[Phase]], str]] = {
+    "phases": lambda phases: f"{len(phases):,}",
+    "steps": lambda phases: _written(_sum(phases, "steps")),
+    "tokens": lambda phases: _written(_sum(phases, "tokens")),
+    "hours": lambda phases: _written(_sum(phases, "seconds") / 3600, _hours),
+    "tokens/s": lambda phases: _written(_speed(phases)),
+    "chip-hours": lambda phases: _written(_sum(phases, "chip_hours"), _hours),
+    "kWh": lambda phases: _written(_sum(phases, "energy_kwh"), _hours),
+}
 
 
 def thresholds(study: Study, frame: pd.DataFrame, *, name: str) -> Listing | None:
@@ -128,7 +187,11 @@ def _tasks(phase: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
 
 def configuration(study: Study, *, name: str) -> Listing:
     """config.json, one field a row."""
-    return _pairs(dict(_flatten(study.config)), name=name, title="Configuration")
+    written = {
+        field: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for field, value in flat(study.config).items()
+    }
+    return _pairs(written, name=name, title="Configuration")
 
 
 def versions(*, name: str) -> Listing:
@@ -152,11 +215,3 @@ def _steps(steps: pd.Series) -> str:
         return "none"
     low, high = trained.min(), trained.max()
     return f"{low:,}" if low == high else f"{low:,} to {high:,} a phase"
-
-
-def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping) and value:
-        for key, inner in value.items():
-            yield from _flatten(inner, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

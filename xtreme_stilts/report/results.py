@@ -26,7 +26,7 @@ import math
 import operator
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from etils import epath
@@ -94,6 +94,10 @@ class Result:
         )
 
 
+class Damaged(UserError):
+    """A results file that was cut off, or holds a line that is no score; `repair` keeps what is whole before it."""
+
+
 COLUMNS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Result))
 BY_LAYER = "_by_layer"  # ends the names of metrics that have a row for every layer and pooling
 _DTYPES = {"value": "float64", "examples": "int64", "seed": "int64", "layer": "Int64", "steps": "int64"}
@@ -145,10 +149,49 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         One row per score, columns `COLUMNS`, as `to_frame` types them; no rows where nothing is scored yet.
 
     Raises:
-        UserError: the file is missing, is cut short, has other columns or a cell that cannot be read; the
-            message names file and line.
+        UserError: the file is missing or has other columns.
+        Damaged: it is cut short, or a line of it cannot be read; the message names file and line.
     """
-    return to_frame(scores(path))
+    try:
+        return to_frame(scores(path))
+    except Damaged as error:
+        raise Damaged(f"{error}; run the study again, which keeps what is before it and fills in the rest") from None
+
+
+class Repair(NamedTuple):
+    """What was done to a damaged file."""
+
+    found: str  # the damage, a sentence without its full stop
+    kept: int  # scores
+    damaged: epath.Path  # the file as it was
+
+    def __str__(self) -> str:
+        return f"{self.found}; the {self.kept:,} whole ones before it are kept, the file as it was is {self.damaged}"
+
+
+def repair(path: str | os.PathLike) -> Repair | None:
+    """Brings a damaged file back to its scores before the damage, and leaves it as it was beside it.
+
+    For whoever can write again what is lost, as a study that goes on does; a reader must not choose for itself which
+    scores count.
+
+    Returns:
+        None where there is no file, or nothing wrong with it.
+
+    Raises:
+        UserError: other columns; that file is of another version or of another program.
+    """
+    path = epath.Path(path)
+    whole: list[Result] = []
+    try:
+        if path.exists():
+            whole.extend(scores(path))
+        return None
+    except Damaged as error:
+        beside = path.parent / f"{path.name}.damaged"
+        path.copy(beside, overwrite=True)
+        write(path, whole)
+        return Repair(str(error), len(whole), beside)
 
 
 def _cell(value: Any) -> str:
@@ -158,43 +201,49 @@ def _cell(value: Any) -> str:
 
 
 def scores(path: str | os.PathLike) -> Iterator[Result]:
-    """The scores of a file, one by one; raises as `read` does."""
-    try:
-        # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
-        text = epath.Path(path).read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; a study writes it with its first score") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: a folder was found where a results file was expected") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: byte {error.start} is not UTF-8 text") from None
+    """The scores of a file, one by one, those before a damage included; raises as `read` does."""
+    text = _text(path)
     if not text:
-        raise UserError(f"{path} line 1: the file is empty; expected the columns {','.join(COLUMNS)}")
+        raise Damaged(f"{path} line 1: the file is empty; expected the columns {','.join(COLUMNS)}")
+    last = len(io.StringIO(text, newline="").readlines())
+    whole = last if text.endswith("\n") else last - 1
+    if not whole:
+        raise Damaged(f"{path} line 1: the file is cut short: it ends within the names of its columns")
     rows = csv.reader(io.StringIO(text, newline=""))
     header = next(rows)
     _check_header(f"{path} line 1", header)
-    if not text.endswith("\n"):
-        raise UserError(f"{path} line {len(text.splitlines())}: {_cut(len(text.splitlines()))}")
     seen: dict[tuple, int] = {}
     while True:
         try:
             row = next(rows, None)
         except csv.Error as error:  # a quote that is never closed
-            raise UserError(f"{path} line {rows.line_num}: not a row of a CSV file ({error})") from None
+            raise Damaged(f"{path} line {rows.line_num}: not a row of a CSV file ({error})") from None
         if row is None:
             return
         where = f"{path} line {rows.line_num}"
+        if rows.line_num > whole:
+            raise Damaged(f"{where}: the file is cut short: its last line has no end")
         result = _result(where, header, row)
         if result.key in seen:
-            raise UserError(f"{where}: the same score as in line {seen[result.key]}; expected one line per score")
+            raise Damaged(f"{where}: the same score as in line {seen[result.key]}; expected one line per score")
         seen[result.key] = rows.line_num
         yield result
 
 
-def _cut(last: int) -> str:
-    """A clause on a file whose last line, by number, has no end."""
-    kept = f"; the {last - 2:,} before it are whole: delete it to keep them, or run the study again" if last > 2 else ""
-    return f"the file is cut short: its last line has no end{kept}"
+def _text(path: str | os.PathLike) -> str:
+    """The file's text; where a character is cut in two at its end, without that."""
+    try:
+        found = epath.Path(path).read_bytes()
+        # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
+        return found.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; a study writes it with its first score") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: a folder was found where a results file was expected") from None
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data":
+            return found[: error.start].decode("utf-8-sig")
+        raise UserError(f"{path}: byte {error.start} is not UTF-8 text") from None
 
 
 def _check_header(where: str, header: list[str]) -> None:
@@ -212,7 +261,7 @@ def _check_header(where: str, header: list[str]) -> None:
 
 def _result(where: str, header: list[str], row: list[str]) -> Result:
     if len(row) != len(header):
-        raise UserError(f"{where}: {len(row)} cells found, {len(header)} expected")
+        raise Damaged(f"{where}: {len(row)} cells found, {len(header)} expected")
     cells: dict[str, Any] = dict(zip(header, row, strict=True))
     for name in _DTYPES:
         kind, what = (float, "a number") if name == "value" else (int, "a whole number")
@@ -222,8 +271,8 @@ def _result(where: str, header: list[str], row: list[str]) -> Result:
         try:
             cells[name] = kind(cells[name])
         except ValueError:
-            raise UserError(f"{where}: {name} is {cells[name]!r}; it must be {what}") from None
+            raise Damaged(f"{where}: {name} is {cells[name]!r}; it must be {what}") from None
     try:
         return Result(**cells)
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+        raise Damaged(f"{where}: {error}") from None

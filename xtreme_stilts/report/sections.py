@@ -223,6 +223,8 @@ def _results(judged: Judged, options: Options, names: _Names) -> Iterable[Any]:
     blocks: list[Any] = []
     if finding := _finding(judged.everywhere):
         blocks.append(Sentence(finding, lead=True))
+    if warning := provenance.unlearned(judged.study):
+        blocks.append(Sentence(warning))
     blocks += _bars(judged.everywhere)
     lines = judged.average_lines()
     tested = sheets.notes_of_tests(
@@ -251,15 +253,21 @@ def _results(judged: Judged, options: Options, names: _Names) -> Iterable[Any]:
     zero_shot = dataclasses.replace(zero_shot, notes=tuple(note for note in zero_shot.notes if note not in main.notes))
     blocks += [main, zero_shot]
     if listing := sheets.interval_listing(main, name=names(judged.label, "intervals")):
-        listing = dataclasses.replace(listing, notes=_interval_notes(options))
+        listing = dataclasses.replace(listing, notes=_interval_notes(main, options))
         blocks.append(Folded("Intervals and effect sizes", [listing]))
     return blocks
 
 
-def _interval_notes(options: Options) -> tuple[str, ...]:
+def _interval_notes(main: sheets.Sheet, options: Options) -> tuple[str, ...]:
+    fewest = min(cell.seeds for line in main.lines if line.kind == sheets.ROW for cell in line.cells if cell.seeds)
+    none = (
+        f" Some scores have none (the bootstrap over seeds needs at least {sheets.SEEDS_NEEDED} seeds, and there is 1)."
+        if fewest < sheets.SEEDS_NEEDED
+        else ""
+    )
     return (
         f"In brackets: 95 % intervals; of a score, by bootstrap over seeds (BCa, {options.resamples:,} resamples; "
-        "below about eight seeds it is too narrow); of a difference, over examples and seeds.",
+        f"below about eight seeds it is too narrow); of a difference, over examples and seeds.{none}",
         "Effect size: Cohen's h for accuracy (0.2 small, 0.5 medium, 0.8 large); else Cohen's d, the mean of the "
         "seeds' paired differences by their standard deviation.",
     )

@@ -27,6 +27,7 @@ from xtreme_stilts.report import published as published_scores
 from xtreme_stilts.report.cells import Cell
 
 ALPHA, POWER = 0.05, 0.8  # of the plans of `planned`
+SEEDS_NEEDED = 2  # for a spread over seeds, and so for all that is made of one
 ROW, CHOICE, CHANCE, PUBLISHED = "row", "choice", "chance", "published"  # kinds of lines
 CHOICES: Mapping[str, str] = {
     statistics.HONEST: "best per target (English validation)",
@@ -374,20 +375,32 @@ def _seeds(number: float) -> str:
 
 
 def power_note(plans: Sequence[Plan]) -> str:
-    """The listing in a sentence or two."""
+    """The listing in a few sentences: what could be seen, and in which columns seeds are too few to tell."""
     how = f"two-sided paired t test over seeds, level {100 * ALPHA:.0f} %, power {100 * POWER:.0f} %"
     known = [plan for plan in plans if not math.isnan(plan.std)]
-    if not known:
-        return "With one seed the spread over seeds is unknown, and so is which differences could be seen; run three."
-    low, high = (pick(known, key=lambda plan: plan.detectable) for pick in (min, max))
-    between, seeds = f"{low.detectable:.1f} points ({low.column})", _seeds(low.needed)
-    if high is not low:
-        between += f" to {high.detectable:.1f} points ({high.column})"
-        seeds += "" if high.needed == low.needed else f" to {_seeds(high.needed)}"
-    return (
-        f"With this spread and these seeds, differences below {between} cannot be seen; to see 1 point takes {seeds} "
-        f"seeds ({how}). The spread is itself an estimate from these seeds."
-    )
+    lacking = [plan for plan in plans if math.isnan(plan.std)]
+    said = []
+    if known:
+        low, high = (pick(known, key=lambda plan: plan.detectable) for pick in (min, max))
+        between, seeds = f"{low.detectable:.1f} points ({low.column})", _seeds(low.needed)
+        if high is not low:
+            between += f" to {high.detectable:.1f} points ({high.column})"
+            seeds += "" if high.needed == low.needed else f" to {_seeds(high.needed)}"
+        said.append(
+            f"With this spread and these seeds, differences below {between} cannot be seen; to see 1 point takes "
+            f"{seeds} seeds ({how}). The spread is itself an estimate from these seeds."
+        )
+    for shared in sorted({plan.seeds for plan in lacking}):
+        columns = ", ".join(plan.column for plan in lacking if plan.seeds == shared)
+        said.append(
+            f"{columns}: no interval and no test over seeds, and no telling which differences could be seen: that "
+            f"takes at least {SEEDS_NEEDED} seeds that all rows have, and there {_is(shared)}."
+        )
+    return " ".join(said)
+
+
+def _is(seeds: int) -> str:
+    return "is 1" if seeds == 1 else f"are {seeds or 'none'}"
 
 
 # --------------------------------------------------------------------------------------------------

@@ -39,13 +39,13 @@ details { margin: .75rem 0; }
 summary { cursor: pointer; color: var(--link); font-size: .92rem; }
 .scroll { overflow-x: auto; margin: 1rem 0 .4rem; max-width: 100%; }
 .scroll:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
-table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; font-size: .92rem; }
+table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; font-size: .88rem; }
 caption { caption-side: top; text-align: left; font-weight: 600; padding: 0 0 .35rem; }
 /* A table wider than the screen scrolls; its caption stays. */
 caption > span { position: sticky; left: 0; display: inline-block;
                  max-width: calc(min(100vw, 76rem) - 2.5rem); }
 caption .soft { font-weight: 400; }
-th, td { padding: .28rem .6rem; text-align: right; white-space: nowrap;
+th, td { padding: .28rem .42rem; text-align: right; white-space: nowrap;
          border-bottom: 1px solid var(--line); }
 thead th { font-weight: 600; vertical-align: bottom; }
 thead tr.groups > * { color: var(--soft); font-weight: 400; font-size: .9em; text-align: left;
@@ -59,7 +59,9 @@ tr.chance td, tr.chance th { color: var(--soft); font-weight: 400; font-style: i
 tr.choice th, tr.published th { font-weight: 400; font-style: italic; white-space: normal; min-width: 10.5rem; }
 tr.choice td, tr.choice th { border-bottom-style: dotted; }
 tr.published td, tr.published th { color: var(--soft); border-bottom-style: dashed; }
-td .name { display: block; color: var(--soft); font-size: .8em; line-height: 1.2; }
+/* A chosen row's name breaks rather than widening its column: averages stay in sight. */
+td .name { display: block; color: var(--soft); font-size: .8em; line-height: 1.2; white-space: normal;
+           overflow-wrap: anywhere; max-width: 6rem; margin-left: auto; }
 td[style] .name { color: inherit; opacity: .85; }
 td .delta { display: block; font-size: .87em; line-height: 1.2; min-height: 1.2em; }
 td .spread { color: var(--soft); font-size: .87em; }
@@ -105,6 +107,7 @@ footer { margin-top: 3rem; padding-top: .6rem; border-top: 1px solid var(--line)
 @media (max-width: 40rem) {
   body { padding: 1rem .8rem 3rem; }
   tbody th, thead :is(th, td):first-child { max-width: 8rem; }
+  tbody th { white-space: normal; overflow-wrap: anywhere; }
   tr.choice th, tr.published th { min-width: 8rem; }
   th, td { padding: .25rem .45rem; }
 }

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from xtreme_stilts import tasks
+from xtreme_stilts import flags, tasks
 from xtreme_stilts.errors import UserError, did_you_mean
 from xtreme_stilts.files import write_json, write_text
 from xtreme_stilts.tasks import catalogue, show
@@ -56,7 +56,7 @@ def _family(name: str) -> tasks.Family | None:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m xtreme_stilts.tasks", description=__doc__.splitlines()[0])
+    parser = flags.Parser(prog="python -m xtreme_stilts.tasks", description=__doc__.splitlines()[0])
     parser.add_argument("names", metavar="NAME", nargs="*", help="task, family, mixture or suite; default: list all")
     parser.add_argument("--split", default="", help="whose examples are shown; default: the scored one, if it is here")
     parser.add_argument("--examples", type=int, default=2, help="how many examples of a task to show")
@@ -72,26 +72,26 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 for bad input."""
-    given = _arguments(argv)
+    return flags.answered(_run, argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     console = Console(highlight=False, emoji=False)
-    try:
-        tasks.configure(data_dir=given.data_dir, text_dir=given.text_dir, manual_dir=given.manual_dir)
-        asked = show.Asked(
-            split=given.split, examples=given.examples, tokenizer=given.tokenizer, max_length=given.max_length
-        )
-        for name in given.names:
-            describe(name, asked=asked, console=console)
-        if not given.names or given.csv or given.json:
-            found = catalogue.catalogue()
-            if given.csv:
-                write_text(given.csv, catalogue.to_csv(found["families"]))
-            if given.json:
-                write_json(given.json, found)
-            if not (given.names or given.csv or given.json):
-                catalogue.print_catalogue(found, console=console)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    given = _arguments(argv)
+    tasks.configure(data_dir=given.data_dir, text_dir=given.text_dir, manual_dir=given.manual_dir)
+    asked = show.Asked(
+        split=given.split, examples=given.examples, tokenizer=given.tokenizer, max_length=given.max_length
+    )
+    for name in given.names:
+        describe(name, asked=asked, console=console)
+    if not given.names or given.csv or given.json:
+        found = catalogue.catalogue()
+        if given.csv:
+            write_text(given.csv, catalogue.to_csv(found["families"]))
+        if given.json:
+            write_json(given.json, found)
+        if not (given.names or given.csv or given.json):
+            catalogue.print_catalogue(found, console=console)
     return 0
 
 

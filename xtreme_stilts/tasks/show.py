@@ -23,6 +23,7 @@ from rich.text import Text
 
 from xtreme_stilts import tasks
 from xtreme_stilts.errors import UserError
+from xtreme_stilts.nested import flat
 from xtreme_stilts.tasks import catalogue
 from xtreme_stilts.tasks.sizes import rows as rows_of
 
@@ -144,24 +145,14 @@ def _rows(task: tasks.Task, split: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _print_values(title: str, values: Mapping[str, Any], *, console: Console) -> None:
-    flat = dict(_flat(values))
-    if flat:
+    if values:
         table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, style="dim")
         table.add_column(overflow="fold")
-        for name, value in flat.items():
-            table.add_row(Text(name), Text(value))
+        for name, value in flat(values).items():
+            table.add_row(Text(name), Text(_shortened(_written(value))))
         console.print(f"[bold]{title}[/bold]")
         console.print(Padding(table, (0, 0, 1, 2)))
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """(dotted name, text) of every value in nested dicts."""
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _flat(each, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, _shortened(_written(value))
 
 
 def _written(value: Any) -> str:

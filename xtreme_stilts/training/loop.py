@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, Protocol
@@ -26,6 +27,7 @@ from xtreme_stilts.errors import Stopped, UserError
 from xtreme_stilts.models import Model
 from xtreme_stilts.training import steps as steps_lib
 from xtreme_stilts.training.checkpoints import Checkpoints
+from xtreme_stilts.training.learning import Course, Unlearned
 from xtreme_stilts.training.logs import MetricsLog, Progress, Unheard
 from xtreme_stilts.training.mixed import Draws, Layout, mixed_step
 from xtreme_stilts.training.optimizer import AdamW, Schedule
@@ -34,6 +36,7 @@ from xtreme_stilts.training.sharding import put_batch
 Tree = Any
 
 PROFILE_AFTER = 10  # steps of this process that pass before a profile: compilation and warming up are left out
+NAMED = 64  # examples of a task that a sentence about a step names at most
 CHECKPOINT_EVERY = 1000  # steps, where neither the recipe's checkpoints nor its validations say otherwise
 
 
@@ -56,6 +59,8 @@ class TaskStream:
     batches: Batches
     loss_weight: float = 1.0  # what its loss is multiplied by
     like: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)  # a batch's shapes, where steps are mixed
+    guess: float = math.nan  # loss of an answer that looks at nothing (`learning.guess`); nan = none to compare with
+    ids: Callable[[np.ndarray], Sequence[str]] | None = None  # cached rows -> ids of their examples, for sentences
 
     def rate_at(self, progress: float) -> float:
         """The rate when this part of the optimizer steps is done."""
@@ -71,6 +76,7 @@ class Fit:
     best_value: float  # its validation value; nan without validation
     tokens: int  # real tokens seen
     seconds: float  # of this process, without what was done before a resume
+    unlearned: Mapping[str, Unlearned] = dataclasses.field(default_factory=dict)  # tasks that did not learn
 
 
 @dataclasses.dataclass
@@ -80,6 +86,7 @@ class _Watch:
     best_value: float = -math.inf
     best_step: int = 0
     since_best: int = 0
+    due: bool = False  # the validation after the last step was cut off
 
     def improved(self, value: float, *, step: int) -> bool:
         if value > self.best_value:
@@ -207,14 +214,16 @@ class Trainer:
 
         Raises:
             Stopped: the run was told to stop; the checkpoint is saved.
-            UserError: the loss is not finite (names the step, the task and the cached rows of the batch), or a step
-                does not fit into memory.
+            UserError: the loss or the gradient is not finite (names the step, the task, the cached rows of the batch
+                and their examples), or a step does not fit into memory.
         """
         with Checkpoints(self.folder / "latest", keep=2) as latest, Checkpoints(self.folder / "best") as best:
             way = _WAYS[heads](self, streams)
             run = _Run(self, latest=latest, best=best, streams=streams, way=way, validate=validate, whole=whole)
             run.begin(start)
             try:
+                if run.watch.due:
+                    run.judge()
                 while run.step < self.steps and run.watch.since_best < self.recipe.patience:
                     run.advance()
                 return run.finish()
@@ -235,6 +244,7 @@ class _Run:
         self.trainer, self.latest, self.best = trainer, latest, best
         self.streams, self.way, self.validate, self.whole = list(streams), way, validate, whole
         self.watch, self.tokens, self.step = _Watch(), 0, 0
+        self.course = Course(trainer.steps)
         self.pending = collections.deque()  # (step, rows by task, StepMetrics) not read from the device yet
         self.schedule = Schedule.of(trainer.recipe, steps=trainer.steps)
 
@@ -255,28 +265,45 @@ class _Run:
         self.began = self.interval_began = time.monotonic()
 
     def _resume(self) -> bool:
-        abstract = None
+        """Whether there was a checkpoint to go on from. Damaged ones are set aside, and the one before is taken: it
+        leads to the same numbers, only later."""
         for number in self.latest.steps():
-            abstract = abstract or _split(
-                steps_lib.abstract_state(self.trainer.model, optimizer=self.trainer.optimizer, mesh=self.trainer.mesh)
-            )
             try:
-                trees, record = self.latest.restore(number, abstract=abstract), self.latest.record(number)
-            except (
-                Exception
-            ) as error:  # whatever the storage raises for a damaged checkpoint: the one before may be whole
-                print(
-                    f"{self.trainer.folder}/latest/{number} cannot be read ({type(error).__name__}: "
-                    f"{str(error).splitlines()[0] if str(error) else ''}); trying the one before it"
-                )
-                continue
-            self.state = _join(trees, step=jnp.int32(number))
-            self.step, self.tokens = number, record["tokens"]
-            self.watch = _Watch(**record["watch"])
-            for stream in self.streams:
-                stream.batches.set_state(record["streams"][stream.name])
-            return True
+                fault = self._fault(number)
+                if not fault:
+                    self._read(number)
+                    return True
+            except Exception as error:  # of many types, from the storage; without a seal it may be damaged
+                said = str(error).splitlines()
+                fault = f"cannot be read ({type(error).__name__}: {said[0] if said else ''})"
+            aside = self.latest.set_aside(number)
+            if processes.is_first():
+                before = "the one before it" if self.latest.steps() else "the phase's start"
+                print(f"{self.latest.folder}/{number} {fault}{aside}; going on from {before}", file=sys.stderr)
         return False
+
+    def _fault(self, number: int) -> str:
+        """Why a checkpoint cannot be gone on from; "" = it can. Its best parameters must be there as well, or be
+        older than some that are: then the same steps make them again."""
+        if damage := self.latest.damage(number):
+            return damage
+        best = self.latest.record(number)["watch"]["best_step"]
+        kept = self.best.steps()
+        if not best or not self.validate or max(kept, default=0) > best:
+            return ""
+        damage = self.best.damage(best)
+        return f"needs the best parameters, but {self.best.folder}/{best} {damage}" if damage else ""
+
+    def _read(self, number: int) -> None:
+        trainer = self.trainer
+        state = steps_lib.abstract_state(trainer.model, optimizer=trainer.optimizer, mesh=trainer.mesh)
+        trees, record = self.latest.restore(number, abstract=_split(state)), self.latest.record(number)
+        self.state = _join(trees, step=jnp.int32(number))
+        self.step, self.tokens = number, record["tokens"]
+        self.watch = _Watch(**record["watch"])
+        self.course = Course.resumed(record.get("course"), steps=trainer.steps)
+        for stream in self.streams:
+            stream.batches.set_state(record["streams"][stream.name])
 
     def finish(self) -> Fit:
         """The last validation, the best checkpoint on disk, the end of the log."""
@@ -291,8 +318,14 @@ class _Run:
             note=f"{self._rate_note()}"
             + (f", best {value:.2f} at step {self.watch.best_step}" if self.validate else "")
         )
+        guesses = {stream.name: stream.guess for stream in self.streams}
         return Fit(
-            steps=self.step, best_step=self.watch.best_step, best_value=value, tokens=self.tokens, seconds=seconds
+            steps=self.step,
+            best_step=self.watch.best_step,
+            best_value=value,
+            tokens=self.tokens,
+            seconds=seconds,
+            unlearned=self.course.unlearned(guesses, best_step=self.watch.best_step),
         )
 
     # -- one optimizer step
@@ -309,7 +342,7 @@ class _Run:
         if self.step % recipe.log_every == 0 or last:
             self._read_pending()
         if self.validate and (last or (recipe.eval_every and self.step % recipe.eval_every == 0)):
-            self._validate()
+            self.judge()
         every = recipe.checkpoint_every or recipe.eval_every or CHECKPOINT_EVERY
         stop = not last and stopping.requested(self.step)
         if not last and (stop or self.step % every == 0):
@@ -345,6 +378,7 @@ class _Run:
             losses.append(float(metrics.loss))
             for task, loss in self._losses(rows, metrics).items():
                 of_task[task].append(loss)
+                self.course.add(task, loss, step=step)
             tokens += int(metrics.tokens)
         self.pending.clear()
         now = time.monotonic()
@@ -374,23 +408,41 @@ class _Run:
     def _not_finite(self, step: int, rows: dict[str, np.ndarray], metrics: steps_lib.StepMetrics) -> NoReturn:
         losses = self._losses(rows, metrics)
         tasks = [name for name, loss in losses.items() if not np.isfinite(loss)] or list(rows)
-        named = np.concatenate([rows[name].ravel() for name in tasks])
         kept = ", ".join(map(str, self.latest.steps())) or "none"
         raise UserError(
-            f"the loss of step {step} is {metrics.loss} (gradient norm {metrics.grad_norm}) on task "
-            f"{' and '.join(map(repr, tasks))}, cached rows {named[named >= 0].tolist()[:64]}; "
+            f"the loss of step {step} is {metrics.loss} (gradient norm {metrics.grad_norm}) on "
+            f"{' and '.join(self._named(name, rows[name]) for name in tasks)}; "
             f"good checkpoints: {kept}; try a lower learning rate"
         )
+
+    def _named(self, task: str, rows: np.ndarray) -> str:
+        """A task and its part of a batch, as far as this process has it: cached rows and the ids of their examples."""
+        ids_of = next(stream.ids for stream in self.streams if stream.name == task)
+        named = rows.ravel()[rows.ravel() >= 0]
+        shown = named[:NAMED]
+        ids = list(dict.fromkeys(ids_of(shown))) if ids_of else []
+        share = f" of process {jax.process_index()}" if jax.process_count() > 1 else ""
+        more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+        examples = f" (examples {', '.join(map(repr, ids))})" if ids else ""
+        return f"task {task!r}, cached rows {shown.tolist()}{more}{share}{examples}"
 
     def _rate_note(self) -> str:
         return f"loss {self.loss:.3f}, {self.tokens_per_second:,.0f} tokens/s" if hasattr(self, "loss") else ""
 
     # -- validation and checkpoints
 
-    def _validate(self) -> None:
+    def judge(self) -> None:
+        """The validation after the last step. Told to stop meanwhile, it is left to the next run."""
+        self.watch.due = True
         self._read_pending()
         params = self.whole(self.state.params, self.step)
-        values = self.validate(params)
+        try:
+            values = self.validate(params)
+        except Stopped:
+            self._save_latest()
+            at = f"{self.step} of {self.trainer.steps}"
+            raise Stopped(f"{self.trainer.title} in the validation after step {at}") from None
+        self.watch.due = False
         self.log.write(self.step, **{f"validation/{name}": value for name, value in values.items()})
         if self.watch.improved(values["selection"], step=self.step):
             self._save_best(self.step, params)
@@ -405,6 +457,7 @@ class _Run:
         record = {
             "tokens": self.tokens,
             "watch": dataclasses.asdict(self.watch),
+            "course": dataclasses.asdict(self.course),
             "streams": {stream.name: stream.batches.get_state() for stream in self.streams},
         }
         self.latest.save(self.step, trees=_split(self.state), record=record)

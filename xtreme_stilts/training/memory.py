@@ -6,7 +6,7 @@ many of them as needed, so that how many rows fit decides the speed and not the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 
 from xtreme_stilts.models import Model
 from xtreme_stilts.training import steps as steps_lib
+from xtreme_stilts.training.mixed import Draws, Layout, mixed_step
 from xtreme_stilts.training.optimizer import AdamW, Schedule
 from xtreme_stilts.training.sharding import abstract_batch, replicated
 
@@ -45,25 +46,58 @@ def lower(
         batch: arrays of a global micro-batch; only their shapes and types are looked at.
         accumulate: micro-batches of a step.
     """
+    step = steps_lib.train_step(model, head, optimizer, mesh)
+    return _lowered(step, model, optimizer=optimizer, mesh=mesh, batch=batch, accumulate=accumulate)
+
+
+def lower_mixed(
+    model: Model,
+    *,
+    heads: Sequence[str],
+    optimizer: AdamW,
+    mesh: Mesh,
+    batches: Sequence[Mapping[str, np.ndarray]],
+    accumulate: int,
+) -> jax.stages.Lowered:
+    """As `lower`, a step whose micro-batches are of several tasks (`mixed.py`).
+
+    Args:
+        heads, batches: of each task, its head and arrays of a global micro-batch.
+        accumulate: micro-batches of a step, of whichever tasks.
+    """
+    layout = Layout.of(model, heads=heads, like=batches)
+    rows = len(batches[0]["tokens"])
+    batch = {name: np.zeros((rows, width), dtype) for name, width, dtype in layout.arrays}
+    whole = replicated(mesh)
+    draws = Draws(
+        jax.ShapeDtypeStruct((accumulate,), np.int32, sharding=whole),
+        jax.ShapeDtypeStruct((len(heads),), np.float32, sharding=whole),
+    )
+    step = mixed_step(model, layout, optimizer, mesh)
+    return _lowered(step, model, draws, optimizer=optimizer, mesh=mesh, batch=batch, accumulate=accumulate)
+
+
+def _lowered(
+    step, model: Model, *weighing, optimizer: AdamW, mesh: Mesh, batch: Mapping[str, np.ndarray], accumulate: int
+) -> jax.stages.Lowered:
     scalar = jax.ShapeDtypeStruct((), np.float32, sharding=replicated(mesh))
-    seed = jax.ShapeDtypeStruct((), np.uint32, sharding=replicated(mesh))
-    return steps_lib.train_step(model, head, optimizer, mesh).lower(
+    return step.lower(
         steps_lib.abstract_state(model, optimizer=optimizer, mesh=mesh),
         abstract_batch(batch, mesh=mesh, leading=(accumulate,)),
         Schedule(scalar, scalar, scalar),
-        seed,
+        jax.ShapeDtypeStruct((), np.uint32, sharding=replicated(mesh)),
+        *weighing,
     )
 
 
-def needs(model: Model, *, head: str, optimizer: AdamW, mesh: Mesh, batch: Mapping[str, np.ndarray]) -> Needs | None:
-    """Memory of one optimizer step with one micro-batch; None if the compiler refuses it for lack of memory.
+def needs(lowered: Callable[[], jax.stages.Lowered]) -> Needs | None:
+    """Memory of one optimizer step; None if the compiler refuses it for lack of memory.
 
     Args:
-        batch: arrays of the global micro-batch; only their shapes and types are looked at.
+        lowered: makes `lower` or `lower_mixed` of it.
     """
     try:
-        lowered = lower(model, head=head, optimizer=optimizer, mesh=mesh, batch=batch)
-        found = lowered.compile().memory_analysis()
+        found = lowered().compile().memory_analysis()
     except RuntimeError as error:
         if "RESOURCE_EXHAUSTED" in str(error):
             return None

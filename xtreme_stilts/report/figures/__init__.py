@@ -14,6 +14,7 @@ from xtreme_stilts.report.fertility import Fertility, fertility
 from xtreme_stilts.report.figures import gains, languages, retrieval, training
 from xtreme_stilts.report.figures.figure import Figure
 from xtreme_stilts.report.figures.gains import Part
+from xtreme_stilts.report.phases import phases_of
 from xtreme_stilts.report.studies import Study
 
 __all__ = ["SECTIONS", "Figure", "figures"]
@@ -35,7 +36,7 @@ def figures(studies: Sequence[Study], *, baseline: str = tables.BASELINE) -> lis
     Raises:
         UserError: results that cannot be tabulated; see `table.primary_scores`.
     """
-    phases = [training.phases_of(study) for study in studies]
+    phases = [phases_of(study) for study in studies]
     parts = [
         (Part(study=study, model=model, label=label, baseline=baseline), of_study)
         for study, of_study, labels in zip(studies, phases, _labels(studies), strict=True)
@@ -60,9 +61,8 @@ def _labels(studies: Sequence[Study]) -> list[Mapping[str, str]]:
         names = [f"{study.name} in {study.directory}" for study in studies]
     if len(studies) == 1:
         names = [""]
-    several = len({model for study in studies for model in study.models}) > 1
     return [
-        {model: ", ".join(filter(None, [name, model if several else ""])) for model in study.models}
+        {model: ", ".join(filter(None, [name, model if len(study.models) > 1 else ""])) for model in study.models}
         for name, study in zip(names, studies, strict=True)
     ]
 

@@ -20,6 +20,7 @@ from xtreme_stilts.report import cells, plots
 from xtreme_stilts.report import table as tables
 from xtreme_stilts.report.figures import figure as figure_lib
 from xtreme_stilts.report.figures.figure import Figure
+from xtreme_stilts.report.judged import disagreements
 from xtreme_stilts.report.studies import Study
 
 BY_LANGUAGE, BY_SIZE = "Gain by language", "Gain by model size"
@@ -185,7 +186,9 @@ def by_size(parts: Sequence[Part]) -> Iterator[Figure]:
     sized = [(parts[number], size) for number, size in sizes.items() if not parts[number].gains.empty]
     if len({size for _, size in sized}) < 2:
         return
+    left_out = disagreements([part for part, _ in sized])
     shared = set.intersection(*({*part.gains.dropna().index} for part, _ in sized))
+    shared = {(target, language) for target, language in shared if target not in left_out}
     if not shared:
         return
     points = pd.DataFrame(
@@ -197,7 +200,7 @@ def by_size(parts: Sequence[Part]) -> Iterator[Figure]:
         columns=["parameters", "intermediate", "gain"],
     )
     targets = {target for target, _ in shared}
-    encoders = ", ".join(f"{part.label or part.model} ({_millions(size)})" for part, size in sized)
+    encoders = ", ".join(f"{part.label or part.model} ({_rounded(size)})" for part, size in sized)
     lacking = [part.label or part.model for part in parts if part not in [known for known, _ in sized]]
     caption = (
         f"Points above {sized[0][0].baseline!r} against the encoder's parameters (heads not counted): {encoders}. Mean "
@@ -206,6 +209,8 @@ def by_size(parts: Sequence[Part]) -> Iterator[Figure]:
     )
     if lacking:
         caption += f" Parameters or gains not known: {figure_lib.listed(lacking)}."
+    if left_out:
+        caption += f" Not scored alike, left out: {figure_lib.listed(map(tables.title, left_out))}."
     title = "Gain against the encoder's size"
     draw = functools.partial(_draw_by_size, points, baseline=sized[0][0].baseline)
     yield Figure(name="gain-by-size", section=BY_SIZE, title=title, caption=caption, draw=draw)
@@ -219,9 +224,12 @@ def _draw_by_size(points: pd.DataFrame, *, baseline: str) -> matplotlib.figure.F
         line = points[points["intermediate"] == name].groupby("parameters")["gain"].mean()
         axes.plot(line.index, line, color=style[name].colour, linestyle=style[name].dash, marker="o", markersize=3)
     axes.axhline(0, color=plots.DRAWN_INK, linewidth=0.8)
+    low, high = axes.get_ylim()
+    if high - low < _LEAST_LIMIT:
+        axes.set_ylim((low + high - _LEAST_LIMIT) / 2, (low + high + _LEAST_LIMIT) / 2)
     axes.set_xscale("log")
     sizes = sorted(points["parameters"].unique())
-    axes.set_xticks(sizes, [_millions(size) for size in sizes])
+    axes.set_xticks(sizes, [_rounded(size) for size in sizes])
     axes.set_xticks([], minor=True)
     axes.set_xlabel("parameters")
     axes.set_ylabel(f"points above {baseline}", parse_math=False)
@@ -255,5 +263,6 @@ def _parameters(encoder: Mapping[str, Any]) -> int:
     return width * tables + layers * (attention + feed_forward + 2 * norm) + norm + pooler
 
 
-def _millions(number: int) -> str:
-    return f"{number / 1e9:.1f} B" if number >= 1e9 else f"{number / 1e6:.3g} M"
+def _rounded(number: int) -> str:
+    size, unit = next((size, unit) for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k"), (1, "")) if number >= size)
+    return f"{number / size:.1f} {unit}" if unit == "B" else f"{number / size:.3g} {unit}".rstrip()

@@ -17,7 +17,7 @@ from xtreme_stilts.report import table as tables
 from xtreme_stilts.report.figures import figure as figure_lib
 from xtreme_stilts.report.figures.figure import Figure
 from xtreme_stilts.report.figures.gains import Part
-from xtreme_stilts.report.figures.phases import Phases
+from xtreme_stilts.report.phases import Phases
 from xtreme_stilts.report.results import BY_LAYER
 
 SECTION = "Retrieval and mining"

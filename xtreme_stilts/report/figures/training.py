@@ -16,21 +16,13 @@ from xtreme_stilts.report import table as tables
 from xtreme_stilts.report.figures import figure as figure_lib
 from xtreme_stilts.report.figures.figure import Figure
 from xtreme_stilts.report.figures.gains import Part
-from xtreme_stilts.report.figures.phases import INTERMEDIATE, KINDS, PRETRAINING, TARGET, Phase, Phases
-from xtreme_stilts.report.studies import Study
+from xtreme_stilts.report.phases import INTERMEDIATE, KINDS, PRETRAINING, TARGET, Phase, Phases
 
 CURVES, COST = "Learning curves", "Cost"
 _LOSS = "loss"
 # Drawn below the loss: the number that chose the checkpoint, else these beginnings of names.
 _SELECTION = "validation/selection"
 _VALIDATION = ("validation", "eval", "dev")
-
-
-def phases_of(study: Study) -> Phases:
-    """The phases in a study's folder."""
-    pretraining = study.config.get("pretrain")
-    named = tuple(map(str, pretraining)) if isinstance(pretraining, (list, tuple)) else ()
-    return Phases(study.directory, study.frame, pretraining=named)
 
 
 # --------------------------------------------------------------------------------------------------
