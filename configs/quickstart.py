@@ -30,7 +30,7 @@ def get_config(arg: str | None = None):
         "squad": ("mini_squad_v1",),
         "both": ("mini_both",),
     }
-    config.targets = ("mini_xnli", "mini_pawsx", "mini_udpos", "mini_panx", "mini_xquad")
+    config.targets = ("mini_xnli", "mini_udpos", "mini_panx", "mini_xquad")
     config.retrieval = ("mini_bucc2018", "mini_tatoeba")
 
     config.by_task.mini_both = {"steps": 200}

@@ -24,7 +24,7 @@ from typing import NoReturn
 from absl import app, flags
 
 from xtreme_stilts import flags as flags_lib
-from xtreme_stilts.errors import EXIT_STATUS, STORAGE_STATUS, Stopped, UserError
+from xtreme_stilts.errors import EXIT_STATUS, STORAGE_STATUS, Stopped, StorageError, UserError
 from xtreme_stilts.files import storage_fault
 
 # Before TensorFlow or JAX is imported: their C++ start-up notes are not for users.
@@ -68,7 +68,14 @@ def main(argv: list[str]) -> None:
 
     processes.join(coordinator=_COORDINATOR.value, count=_PROCESSES.value, index=_PROCESS.value)
     parsed = flags_lib.study_of(_CONFIG.value, also=study.problems_of)
-    study.run(parsed, workdir=_workdir(parsed))
+    workdir = _workdir(parsed)
+    try:
+        study.run(parsed, workdir=workdir)
+    except Exception as error:
+        fault = storage_fault(error)
+        if not fault:
+            raise
+        raise StorageError(fault if "/" in fault else f"--workdir {workdir}: {fault}") from error
 
 
 def _plan() -> None:
@@ -102,10 +109,10 @@ def run(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # the second signal, or the first where nothing was being trained yet
         print("stopped at once; the same command goes on from what is saved", file=sys.stderr)
         return _leave(130)
+    except StorageError as error:
+        print(f"error: {error}; {_GO_ON}", file=sys.stderr)
+        _end(STORAGE_STATUS)  # a proper end would write what is left to the same disk, and fail at length
     except Exception as error:
-        if fault := storage_fault(error):
-            print(f"error: {fault}; {_GO_ON}", file=sys.stderr)
-            _end(STORAGE_STATUS)  # a proper end would write what is left to the same disk, and fail at length
         if not _another_stopped(error):
             raise
         said = str(error).strip().splitlines()

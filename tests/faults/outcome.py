@@ -31,7 +31,7 @@ def outcome(workdir: pathlib.Path) -> Outcome:
     """
     found = {"results.csv": _sha256((workdir / "results.csv").read_bytes())}
     for phase in sorted(path for path in (workdir / "phases").iterdir() if path.is_dir()):
-        for path in sorted(phase.glob("evaluations/*/*")):
+        for path in sorted(phase.glob("evaluations/*/[!.]*")):  # what a kill leaves half written has a hidden name
             found[str(path.relative_to(workdir))] = _sha256(path.read_bytes())
         if (phase / "done.json").exists():
             found |= {f"phases/{phase.name}/{name}": digest for name, digest in _trained(phase)}

@@ -44,7 +44,13 @@ class Checkpoints:
         self._unsealed: int | None = None
         self._manager = ocp.CheckpointManager(
             self.folder.absolute() if "://" not in str(folder) else self.folder,
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True, enable_async_checkpointing=True),
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=keep,
+                create=True,
+                enable_async_checkpointing=True,
+                # Processes meet under the step's number; `latest` and `best` are written at the same step.
+                multiprocessing_options=ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=self.folder.name),
+            ),
             item_handlers=None,
         )
 
@@ -196,5 +202,6 @@ def _crc32(path: epath.Path) -> int:
 
 
 def quiet_orbax() -> None:
-    """Keeps orbax's notes about each save out of the program's output; warnings stay."""
-    logging.getLogger("absl").setLevel(logging.WARNING)
+    """Keeps orbax's notes about each save out of the program's output. A save that fails raises; the log would only
+    put its traceback before the sentence."""
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
