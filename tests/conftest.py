@@ -34,6 +34,10 @@ SLOW_FIRST = (
     "test_workers",
     "test_study_learning",
     "test_meshes",
+    "test_faults",
+    "test_stopping",
+    "test_own_task_guide",
+    "test_memory",
 )
 
 

@@ -89,6 +89,7 @@ def test_mining(run):
         assert report["agreement"]["same_neighbours"] > 0.999 and report["agreement"]["same_links"] > 0.999
 
 
+@pytest.mark.slow
 def test_scaling(run):
     report = run("scaling")
     assert set(report["sides"]) == {"1_devices", "2_devices", "2_processes"}
