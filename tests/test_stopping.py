@@ -85,6 +85,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(config, whole, tmp_path):
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, 401))
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_stops_at_once(config, tmp_path):
     process = start(config, tmp_path / "cut")
     wait_for_steps(process, tmp_path / "cut", 5)

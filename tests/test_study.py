@@ -298,6 +298,7 @@ def test_models_and_training_do_not_import_tensorflow():
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
+@pytest.mark.slow
 def test_training_the_rows_in_use_changes_no_score(tiny, tmp_path, monkeypatch):
     """The phase's own way with a compact table: fifty steps, validation, hand-over, evaluation in another language."""
     monkeypatch.setattr("xtreme_stilts.training.vocabulary.SMALLEST", 64)

@@ -109,7 +109,8 @@ def test_two_processes_equal_one(tmp_path, cache):
     assert left.value.to_numpy() == pytest.approx(right.value.to_numpy(), abs=1e-3)
     # One process speaks and writes; the other is silent (gloo is not ours).
     assert "evaluated" in printed(tmp_path / "two", 0)
-    assert printed(tmp_path / "two", 1).strip() == ""
+    second = printed(tmp_path / "two", 1)  # gloo's threads write through each other's lines, so not all of them go
+    assert not [word for word in ("study", "phase", "mini_", "evaluated", "reused", "average") if word in second]
 
     for number, process in enumerate(start_two(tmp_path / "two", cache=cache)):
         assert process.wait(timeout=300) == 0, said(tmp_path / "two", number)

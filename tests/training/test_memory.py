@@ -28,6 +28,7 @@ def test_more_rows_need_more_and_parameters_are_counted(model, mesh):
     assert large.temporaries > 4 * small.temporaries
 
 
+@pytest.mark.slow
 def test_the_largest_micro_batch_that_divides_the_step_and_fits(model, mesh):
     sizes = {rows: needed(model, mesh, rows).total for rows in (1, 2, 3, 4, 6, 12)}
     between = (sizes[4] + sizes[6]) // 2
