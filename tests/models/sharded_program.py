@@ -13,7 +13,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from xtreme_stilts.models import Head, Model, placement, preset
 
-RULES = {"vocab": "tensor", "embed": "fsdp", "heads": "tensor", "mlp": "tensor", "batch": ("data", "fsdp")}
+RULES = {"vocab": "tensor", "embed": "fsdp", "heads": "tensor", "mlp": "tensor"}
+RULES |= {"batch": ("data", "fsdp"), "rows": "data"}
 HEADS = {"label": Head("classification", num_labels=4), "mask": Head("mlm")}
 
 

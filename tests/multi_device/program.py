@@ -78,7 +78,8 @@ def train(mesh, out: pathlib.Path) -> None:
     state, metrics = run(state, placed, Schedule.of(RECIPE, steps=10), np.uint32(7), draws)
     result |= {"mixed/losses": metrics.task_losses, "mixed/norm": metrics.grad_norm, "mixed/tokens": metrics.tokens}
     predicted = steps.predict_step(MODEL, "span", mesh)(state.params, put_batch(batch(9), mesh=mesh))
-    result |= {"start_logits": predicted["start_logits"], "row": predicted["row"]}
+    logits = np.asarray(predicted["start_logits"])
+    result |= {"start_logits": logits - logits.mean(), "row": predicted["row"]}
     result |= {f"start/{name}": leaf for name, leaf in flat(start)} | {
         f"end/{name}": leaf for name, leaf in flat(jax.device_get(state.params))
     }

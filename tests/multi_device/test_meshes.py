@@ -12,6 +12,10 @@ import pytest
 
 PROGRAM = pathlib.Path(__file__).with_name("program.py")
 
+# A number added to all start logits changes no softmax: the gradient of the span head's bias is rounding alone, which
+# Adam makes a step of full size.
+UNDETERMINED = "end/heads/span/out/bias"
+
 
 def run(*arguments: str) -> str:
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
@@ -46,10 +50,8 @@ def test_a_mesh_equals_one_device(mesh, trained):
     for name in expected:
         if name.startswith("start/") or expected[name].dtype.kind == "i":
             np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
-        else:
-            # Sums are taken in another order, and Adam magnifies what is left of a vanishing gradient.
-            tolerance = 1e-4 if name.startswith(("end/", "start_logits")) else 1e-5
-            np.testing.assert_allclose(found[name], expected[name], atol=tolerance, rtol=1e-5, err_msg=name)
+        elif name != UNDETERMINED:
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-5, rtol=1e-5, err_msg=name)
 
 
 def test_a_checkpoint_of_one_mesh_is_read_on_others(trained):

@@ -8,7 +8,9 @@ import sys
 import types
 
 import pytest
+import tensorflow as tf
 from etils import epath
+from tensorboardX.proto import event_pb2
 
 from xtreme_stilts.errors import Stopped, UserError
 from xtreme_stilts.training import logs
@@ -52,6 +54,44 @@ def write_two(folder):
     log.write(4, loss=1.25, task="mnli")
     log.close()
     return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def events(folder):
+    """(step, name, value) of every number in the event files, in the order of their names, and each START."""
+    found = []
+    for path in sorted((folder / "tensorboard").iterdir(), key=lambda path: path.stat().st_mtime_ns):
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            event = event_pb2.Event.FromString(record)
+            found += [(event.step, each.tag, each.simple_value) for each in event.summary.value]
+            if event.session_log.status == event_pb2.SessionLog.START:
+                found.append((event.step, "start", None))
+    return found
+
+
+def test_tensorboard_has_all_numbers_and_is_told_where_a_run_went_on(tmp_path):
+    folder = epath.Path(tmp_path)
+    write_two(folder)
+    assert events(tmp_path) == [(1, "start", None), (2, "loss", 1.5), (4, "loss", 1.25)]
+
+
+def test_lines_of_steps_that_are_done_again_are_removed(tmp_path):
+    folder = epath.Path(tmp_path)
+    write_two(folder)
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 5, "lo')  # cut off
+    log = logs.MetricsLog(folder, from_step=2)
+    log.write(4, loss=1.0)
+    log.close()
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["loss"]) for line in lines] == [(2, 1.5), (4, 1.0)]
+    assert [name.name for name in tmp_path.iterdir() if name.name.startswith(".")] == []
+
+
+def test_a_disk_that_is_full_is_an_error_of_the_one_who_writes(tmp_path):
+    log = logs.MetricsLog(epath.Path(tmp_path))
+    log._board._file._py_recordio_writer._writer = open("/dev/full", "wb")  # noqa: SIM115
+    with pytest.raises(OSError, match="No space left"):
+        log.write(1, loss=1.0)
 
 
 def test_a_run_is_told_all_numbers(wandb, tmp_path):

@@ -51,3 +51,12 @@ def test_rows_must_divide():
     assert sharding.check_rows(16, mesh=Mesh(), field="x") == 16
     with pytest.raises(UserError, match=r"config.evaluation.rows is 12; .* data x fsdp = 8"):
         sharding.check_rows(12, mesh=Mesh(), field="config.evaluation.rows")
+
+
+def test_rows_of_a_batch_are_split_by_both_axes_and_whole_where_they_do_not_divide():
+    axes = ("batch", "length", None)
+    mesh = FakeMesh()
+    assert sharding.spec(axes, shape=(4, 9, 8), mesh=mesh) == PartitionSpec(("data", "fsdp"), None, None)
+    assert sharding.spec(axes, shape=(3, 9, 8), mesh=mesh) == PartitionSpec(None, None, None)
+    assert sharding.spec(("rows", "embed"), shape=(4, 8), mesh=mesh) == PartitionSpec("data", "fsdp")
+    assert sharding.spec(("batch", "embed"), shape=(4, 8), mesh=mesh) == PartitionSpec(("data", "fsdp"), None)

@@ -8,8 +8,8 @@ Modules are flax nnx, but only as a way to write down parameters and the mathema
 are a plain nested dict of float32 `jax.Array`s, and a module has no other state. Dropout takes an explicit
 key; no key, no dropout. The parameters of all layers are stacked on a leading dimension. Every parameter
 knows the logical name of each of its dimensions (vocab, position, type, embed, heads, kv, mlp, layers,
-label); `constrain` names those of activations (batch, length, vocab). Which mesh axis a name means is
-decided elsewhere.
+label); `constrain` names those of activations (batch, or rows where the width is split as well; length, embed,
+vocab). Which mesh axis a name means is decided elsewhere.
 
 Matrix products run in `EncoderConfig.dtype`; layer norms, softmax and logits in float32. Where the hardware
 multiplies float32 in fewer bits (TPU, TF32 on GPU), `jax.default_matmul_precision("highest")` gives exact
@@ -365,9 +365,11 @@ class Table(nnx.Module):
         self.name = name
 
     def __call__(self, ids: jax.Array) -> jax.Array:
-        # Looking up in a table split over its width moves whole activations; see placement, too.
-        table = constrain(self.table[...], (self.name, None))
-        return jnp.take(table, ids, axis=0, mode="fill", fill_value=jnp.nan)
+        # Where the width is split, each device looks up its columns for the rows of all that share a copy of the table:
+        # tokens and the states found move between devices, not the table, which is larger by far. See placement, too.
+        table = constrain(self.table[...], (self.name, "embed"))
+        ids = constrain(ids, ("rows", "length"))
+        return constrain(jnp.take(table, ids, axis=0, mode="fill", fill_value=jnp.nan), ("rows", "length", "embed"))
 
 
 class Embeddings(nnx.Module):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ import rich.progress
 from etils import epath
 
 from xtreme_stilts.errors import Stopped, UserError
+from xtreme_stilts.files import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -120,33 +122,65 @@ class MetricsLog:
     """
 
     def __init__(self, folder: epath.Path, *, from_step: int = 0):
-        # TensorBoard's writer needs a local folder; on remote file systems metrics.jsonl is the record.
-        from tensorboardX import SummaryWriter
-
         self._path = folder / "metrics.jsonl"
-        self._lines = [line for line in _whole_lines(self._path) if json.loads(line)["step"] <= from_step]
-        self._path.write_text("".join(f"{line}\n" for line in self._lines))
+        before = [line for line in _whole_lines(self._path) if json.loads(line)["step"] <= from_step]
+        write_text(self._path, "".join(f"{line}\n" for line in before))
+        # TensorBoard's writer needs a local folder; on remote file systems metrics.jsonl is the record.
         local = "://" not in str(folder)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=from_step + 1) if local else None
+        self._board = _Board(folder / "tensorboard", from_step=from_step) if local else None
         self._tracker = _tracker.get()
 
     def write(self, step: int, **values: float | str) -> None:
-        """Adds one line; numbers also go to TensorBoard, and to W&B within `tracking`."""
+        """Adds one line; numbers also go to TensorBoard, and to W&B within `tracking`.
+
+        Raises:
+            OSError: the disk is full or fails.
+        """
         line = json.dumps({"step": step, "time": round(time.time(), 3), **values})
-        self._lines.append(line)
         with self._path.open("a") as file:
             file.write(line + "\n")
         numbers = {name: value for name, value in values.items() if isinstance(value, (int, float))}
         if self._board:
-            for name, value in numbers.items():
-                self._board.add_scalar(name, value, step)
+            self._board.write(step, numbers)
         if self._tracker:
             self._tracker.log(step, numbers)
 
     def close(self) -> None:
-        """Flushes TensorBoard."""
+        """Closes TensorBoard's file."""
         if self._board:
             self._board.close()
+
+
+class _Board:
+    """One event file of TensorBoard, written by whoever calls.
+
+    tensorboardX's `SummaryWriter` writes from a thread of its own; when that ends, because the disk is full or the
+    clock was set by years, its queue fills up and the training waits for it forever. So only its format is used.
+
+    Args:
+        folder: of the event files.
+        from_step: what other files in the folder say of later steps is not shown.
+    """
+
+    def __init__(self, folder: epath.Path, *, from_step: int):
+        from tensorboardX import summary
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto import event_pb2
+
+        self._scalar, self._protos = summary.scalar, event_pb2
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = EventsWriter(str(folder / "events"), filename_suffix=f".{os.getpid()}")
+        start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        self._file.write_event(event_pb2.Event(wall_time=time.time(), step=from_step + 1, session_log=start))
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            event = self._protos.Event(wall_time=time.time(), step=step, summary=self._scalar(name, value))
+            self._file.write_event(event)
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Unheard:

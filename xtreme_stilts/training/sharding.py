@@ -23,21 +23,23 @@ if TYPE_CHECKING:  # the steps run without ml_collections
 MESH_AXES = ("data", "fsdp", "tensor")
 ROW_AXES = ("data", "fsdp")  # a batch's rows are spread over both
 
-# Logical axis -> mesh axis, for parameters and for activations (batch, length). Width is sharded by fsdp, heads
-# and MLP columns by tensor, so that every matrix has one sharded side on each axis. The vocabulary is not split:
-# 250,002 rows are divisible by 2 only, and a lookup in a split table makes XLA gather it whole.
-RULES = {
+# Logical axis -> mesh axes, for parameters and for activations (batch, rows, length). Width is sharded by fsdp, heads
+# and MLP columns by tensor, so that every matrix has one sharded side on each axis. An array whose width is split has
+# its `rows` split by data alone. The vocabulary is not split: 250,002 rows are divisible by 2 only, and a lookup in a
+# table split that way makes XLA gather it whole.
+RULES: dict[str, tuple[str, ...]] = {
     "batch": ROW_AXES,
-    "length": None,
-    "vocab": None,
-    "position": None,
-    "type": None,
-    "layers": None,
-    "embed": "fsdp",
-    "heads": "tensor",
-    "kv": None,
-    "mlp": "tensor",
-    "label": None,
+    "rows": ("data",),
+    "length": (),
+    "vocab": (),
+    "position": (),
+    "type": (),
+    "layers": (),
+    "embed": ("fsdp",),
+    "heads": ("tensor",),
+    "kv": (),
+    "mlp": ("tensor",),
+    "label": (),
 }
 
 
@@ -62,23 +64,23 @@ def make_mesh(config: MeshConfig, *, devices=None) -> Mesh:
     return Mesh(devices.reshape(sizes), MESH_AXES)
 
 
-def spec(axes: tuple[str, ...], *, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
-    """The partition of one parameter, from its logical axis names.
+def spec(axes: tuple[str | None, ...], *, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
+    """The partition of one array, from its logical axis names; None = a dimension that is not split.
 
-    A mesh axis is used once in a parameter, for its first dimension that asks for it. A dimension that the
-    mesh axis does not divide stays whole on every device, so that odd label counts need no padding.
+    A mesh axis is used once in an array, for its first dimension that asks for it. A dimension that the mesh
+    axes do not divide stays whole on every device, so that odd label counts need no padding.
 
     Raises:
         UserError: a logical axis has no rule.
     """
     used, partition = set(), []
     for axis, size in zip(axes, shape, strict=True):
-        if axis not in RULES:
+        if axis is not None and axis not in RULES:
             raise UserError(f"logical axis {axis!r} has no rule in training/sharding.py; {did_you_mean(axis, RULES)}")
-        target = RULES[axis]
-        fits = target is not None and target not in used and size % mesh.shape[target] == 0
-        partition.append(target if fits else None)
-        used.add(target if fits else None)
+        target = RULES[axis] if axis else ()
+        fits = not used & set(target) and size % math.prod(mesh.shape[name] for name in target) == 0
+        partition.append(target if target and fits else None)
+        used |= set(target) if fits else set()
     return PartitionSpec(*partition)
 
 
@@ -102,14 +104,13 @@ def placed(shapes, shardings):
 
 
 def constraints(mesh: Mesh):
-    """A context for tracing a model: activations and gathered tables are placed by the same table of rules.
+    """A context for tracing a model: activations and tables are placed by the same table of rules.
 
-    Without it XLA splits the word table's lookup by width and then moves whole activations between devices.
+    Without it XLA places the word table's lookup by itself, which costs memory and, on some meshes, right gradients.
     """
 
     def apply(x: jax.Array, axes: tuple[str | None, ...]) -> jax.Array:
-        partition = PartitionSpec(*(RULES[axis] if axis else None for axis in axes))
-        return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, partition))
+        return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec(axes, shape=x.shape, mesh=mesh)))
 
     return placement(apply, mesh=mesh)
 
