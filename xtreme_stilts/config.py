@@ -113,7 +113,7 @@ class StudyConfig:
     text_dir: str = ""  # folder of <lang>.txt[.xz] and parallel/<lang>.tsv[.xz] for the text_file tasks
     manual_dir: str = ""  # folder with release files that TFDS cannot fetch, such as BUCC 2018's and CCGbank's
     cache_dir: str = ""  # tokenised data; "" = <workdir>/cache
-    compilation_cache: str = ""  # compiled functions, kept between runs; "" = <workdir>/compiled
+    compilation_cache: str = ""  # compiled functions, kept; "" = $JAX_COMPILATION_CACHE_DIR, else <workdir>/compiled
     wandb: str = ""  # project of Weights & Biases that each phase is told to as a run; "" = none
     profile_steps: int = 0  # optimizer steps of each phase to profile, for xprof: phases/<phase>/profile
     download: bool = False  # let TFDS fetch data sets that are not prepared

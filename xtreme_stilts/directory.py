@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -52,7 +53,8 @@ def open_directory(layout: Plan, *, setting: Setting, claims: Claims, say: Calla
             "not see what process 0 wrote there; name a shared folder or a gs:// one"
         )
     # One compilation serves all phases, languages and seeds of the study, and its next run.
-    jax.config.update("jax_compilation_cache_dir", setting.study.compilation_cache or str(setting.workdir / "compiled"))
+    asked = setting.study.compilation_cache or os.environ.get("JAX_COMPILATION_CACHE_DIR")  # JAX's own setting
+    jax.config.update("jax_compilation_cache_dir", asked or str(setting.workdir / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 

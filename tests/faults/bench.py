@@ -22,7 +22,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = "tests/faults/study.py"
 
 DONE, KILLED, STOPPED, STORAGE = 0, -signal.SIGKILL, 75, 74  # statuses
-MOST_STARTS = 4  # after the last fault a study must end within so many
 SECONDS = 900  # a start that takes longer hangs
 
 # Compiling is most of what so small a study does. XLA's own optimisations change the numbers, in all runs alike.
@@ -72,9 +71,11 @@ class Run:
         command = [*within, sys.executable, "-m", *program, f"--config={CONFIG}:{study}", f"--workdir={workdir}"]
         self.workdir, self._log = workdir, log
         log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, **_ENVIRONMENT}
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)  # a case without what is cached compiles by itself
         with open(log, "w") as file:
             self.process = subprocess.Popen(
-                [*command, *places, *flags], cwd=ROOT, env={**os.environ, **_ENVIRONMENT}, stdout=file, stderr=file
+                [*command, *places, *flags], cwd=ROOT, env=environment, stdout=file, stderr=file
             )
 
     @property
@@ -133,7 +134,7 @@ class Bench:
         if not record.exists():
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
-            self.finish(self.folder / "whole", starts=1, faults=[f"--trace={self._trace}"])
+            self.finish(self.folder / "whole", faults=[f"--trace={self._trace}"])
             record.write_text(json.dumps(outcome(self.folder / "whole"), indent=1))
         return json.loads(record.read_text())
 
@@ -154,7 +155,7 @@ class Bench:
         whole = self.whole
         if not record.exists():
             before = _processor_seconds_of_children()
-            self.finish(self.folder / "timed", starts=1)
+            self.finish(self.folder / "timed")
             took = _processor_seconds_of_children() - before
             if found := differences(outcome(self.folder / "timed"), whole=whole):
                 raise Failed(f"two runs without a fault differ: {', '.join(found[:4])}")
@@ -168,10 +169,11 @@ class Bench:
         log = self.folder / "logs" / f"{workdir.name}-{self._runs}.log"
         return Run(workdir, study=self.study, log=log, faults=faults, shared=shared, **fields)
 
-    def finish(
-        self, workdir: pathlib.Path, *, starts: int = MOST_STARTS, faults: Sequence[str] = (), **fields
-    ) -> list[Run]:
+    def finish(self, workdir: pathlib.Path, *, starts: int = 1, faults: Sequence[str] = (), **fields) -> list[Run]:
         """Starts the program until it ends with 0; the runs that it took.
+
+        Args:
+            starts: at most so many; it is started again only after the status of a failing disk.
 
         Raises:
             Failed: it does not, within so many starts.
@@ -179,8 +181,11 @@ class Bench:
         runs = []
         for _ in range(starts):
             runs.append(self.start(workdir, faults=faults, **fields))
-            if runs[-1].wait() == DONE:
+            status = runs[-1].wait()
+            if status == DONE:
                 return runs
+            if status != STORAGE:
+                break
         statuses = ", ".join(str(run.process.returncode) for run in runs)
         raise Failed(f"the same command again ended with {statuses}: {_tail(runs[-1].log)}")
 

@@ -47,7 +47,7 @@ def _row(bench: Bench, workdir: pathlib.Path) -> str:
             (place.seen / BALLAST).unlink()
             said += f", {status} on a full disk"
         _damage(place.seen, "results.csv", "half of")
-        bench.finish(workdir, starts=1, within=place.within)
+        bench.finish(workdir, within=place.within)
         bench.compare(place.seen)
     return f"{said}, half of results.csv, {DONE}"
 

@@ -8,11 +8,25 @@ import pathlib
 import random
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
-from tests.faults.bench import DONE, KILLED, STOPPED, Bench, Failed, Verdict, newest_change
+from tests.faults.bench import (
+    DONE,
+    KILLED,
+    STOPPED,
+    STORAGE,
+    Bench,
+    Failed,
+    Verdict,
+    newest_change,
+    one_sentence,
+)
 
 SLOW = 0.03  # seconds a change takes longer on a slow disk
+LATE = "did not finish in time"  # what the program says of a save whose time-out a jump of the clock has reached
+MOST_STARTS = 4  # with a clock that jumps, within so many starts a study must end
 
 # name -> the change before which the program is killed. What a study goes through, in order.
 BARRIERS = {
@@ -51,26 +65,38 @@ ATTEMPTS = {
 }
 
 
-def _end(bench: Bench, workdir: pathlib.Path, statuses: list[int], *, where: str) -> str:
+def _end(bench: Bench, workdir: pathlib.Path, statuses: list[int], *, where: str, **then) -> str:
     """Starts the program until it ends, and compares; a few words on it."""
-    runs = bench.finish(workdir)
+    runs = bench.finish(workdir, **then)
     bench.compare(workdir)
     return f"ended with {' '.join(map(str, statuses + [run.process.returncode for run in runs]))}, at {where}"
 
 
-def _interrupted(bench: Bench, workdir: pathlib.Path, *, number: int, after: list[float], **fields) -> str:
-    """Signals at these moments, each in a start of its own, then to the end."""
-    valid = {signal.SIGKILL: (KILLED,), signal.SIGTERM: (STOPPED, -signal.SIGTERM)}[number]
+_VALID = {signal.SIGKILL: (DONE, KILLED, STORAGE), signal.SIGTERM: (DONE, STOPPED, -signal.SIGTERM)}
+
+
+def _interrupted(
+    bench: Bench,
+    workdir: pathlib.Path,
+    *,
+    number: int,
+    after: list[float],
+    then: Mapping[str, Any] = MappingProxyType({}),
+    **fields,
+) -> str:
+    """Signals at these moments, each in a start of its own with `fields`, then to the end as `then` says."""
     statuses, places = [], []
     for seconds in after:
         run = bench.start(workdir, **fields)
         statuses.append(run.interrupt(number, after=seconds))
         places.append(f"{seconds:.1f} s of the processor ({newest_change(workdir)})")
-        if statuses[-1] not in (DONE, *valid):
+        if statuses[-1] not in _VALID[number]:
             raise Failed(
                 f"ended with {statuses[-1]} when told to stop after {seconds:.1f} processor seconds: {run.log[-400:]}"
             )
-    return _end(bench, workdir, statuses, where=", ".join(places))
+        if statuses[-1] == STORAGE:
+            one_sentence(run, words=[LATE])
+    return _end(bench, workdir, statuses, where=", ".join(places), **then)
 
 
 def kill(bench: Bench, chance: random.Random, workdir: pathlib.Path) -> str:
@@ -86,12 +112,8 @@ def two_kills(bench: Bench, chance: random.Random, workdir: pathlib.Path) -> str
 
 def cold(bench: Bench, chance: random.Random, workdir: pathlib.Path) -> str:
     """kill -9 at a random moment of a study with nothing cached, be it data or compiled functions."""
-    run = bench.start(workdir, empty=True)
-    status = run.interrupt(signal.SIGKILL, after=_moment(bench, chance))
-    where = newest_change(workdir)
-    runs = bench.finish(workdir, empty=True)
-    bench.compare(workdir)
-    return f"ended with {' '.join(map(str, [status, *(run.process.returncode for run in runs)]))}, at {where}"
+    after = [_moment(bench, chance)]
+    return _interrupted(bench, workdir, number=signal.SIGKILL, after=after, then={"empty": True}, empty=True)
 
 
 def sigterm(bench: Bench, chance: random.Random, workdir: pathlib.Path) -> str:
@@ -106,14 +128,13 @@ def slow_disk(bench: Bench, chance: random.Random, workdir: pathlib.Path) -> str
 
 
 def clock(bench: Bench, chance: random.Random, workdir: pathlib.Path) -> str:
-    """The clock jumps by hours and years within a run that is killed, and otherwise in the one that goes on."""
-    first, second = (f"--clock={chance.randint(1, 10**6)}" for _ in range(2))
-    run = bench.start(workdir, faults=[first])
-    status = run.interrupt(signal.SIGKILL, after=_moment(bench, chance))
-    where = newest_change(workdir)
-    runs = bench.finish(workdir, faults=[second])
-    bench.compare(workdir)
-    return f"ended with {' '.join(map(str, [status, *(run.process.returncode for run in runs)]))}, at {where}"
+    """The clock jumps by hours and years within a run that is killed, and otherwise in those that go on.
+
+    Libraries measure their time-outs by it, so a save can end with the status of a failing disk.
+    """
+    first, second = ([f"--clock={chance.randint(1, 10**6)}"] for _ in range(2))
+    after, then = [_moment(bench, chance)], {"faults": second, "starts": MOST_STARTS}
+    return _interrupted(bench, workdir, number=signal.SIGKILL, after=after, then=then, faults=first)
 
 
 RANDOM = {each.__name__: each for each in (kill, two_kills, sigterm, cold, slow_disk, clock)}

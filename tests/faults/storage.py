@@ -95,7 +95,7 @@ def _filled(bench: Bench, change: str, workdir: pathlib.Path) -> str:
             again = bench.start(workdir, within=place.within, **fields)  # nobody has looked: still full
             _told(again, workdir="full disk, again")
         (place.seen / BALLAST).unlink()
-        bench.finish(workdir, starts=1, within=place.within, **fields)
+        bench.finish(workdir, within=place.within, **fields)
         bench.compare(place.seen)
     return said
 
@@ -117,7 +117,7 @@ def _read_only(bench: Bench, change: str, workdir: pathlib.Path) -> str:
     with mounted(workdir, script) as place:
         run = bench.start(workdir, within=place.within)
         _told(run, workdir="read-only disk")
-    bench.finish(workdir, starts=1)
+    bench.finish(workdir)
     bench.compare(workdir)
     return f"{STORAGE}: {run.log.strip().splitlines()[-1]}"
 

@@ -53,6 +53,25 @@ def test_the_newest_are_kept_and_each_has_its_seal(saved):
     assert sorted(path.name for path in saved.iterdir()) == ["20", "20.seal.json", "30", "30.seal.json"]
 
 
+def test_a_save_that_takes_too_long_is_the_disks_fault(tmp_path, monkeypatch):
+    with Checkpoints(tmp_path / "latest") as checkpoints:
+        save(checkpoints, 10)
+        wait = checkpoints._manager.wait_until_finished
+        with monkeypatch.context() as patched:
+
+            def late():
+                raise TimeoutError("timed out after 600 seconds")
+
+            patched.setattr(checkpoints._manager, "wait_until_finished", late)
+            with pytest.raises(
+                StorageError, match=r"latest: checkpoint 10 did not finish in time \(timed out after 600"
+            ):
+                save(checkpoints, 20)
+        wait()
+    with Checkpoints(tmp_path / "latest") as checkpoints:
+        assert checkpoints.steps() == [10]
+
+
 def test_every_file_damaged_in_every_way_is_noticed(saved, tmp_path):
     paths = [path.relative_to(saved) for path in sorted((saved / "30").rglob("*")) if path.is_file()]
     assert len(paths) > 15

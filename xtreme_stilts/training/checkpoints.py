@@ -23,6 +23,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from xtreme_stilts import processes
+from xtreme_stilts.errors import StorageError
 from xtreme_stilts.files import free_bytes, read_object, require_space, write_json
 
 Tree = Any
@@ -63,7 +64,7 @@ class Checkpoints:
             record: JSON-serialisable facts.
 
         Raises:
-            StorageError: the disk has no room for it.
+            StorageError: the disk has no room for it, or has not finished the one before.
         """
         self.wait()
         if step in self._manager.all_steps():
@@ -80,8 +81,17 @@ class Checkpoints:
         self._unsealed = step
 
     def wait(self) -> None:
-        """Until what is being written is there, and sealed."""
-        self._manager.wait_until_finished()
+        """Until what is being written is there, and sealed.
+
+        Raises:
+            StorageError: orbax has waited too long for the disk.
+        """
+        try:
+            self._manager.wait_until_finished()
+        except TimeoutError as error:  # by the time of day, so that of a clock that was set, too
+            raise StorageError(
+                f"{self.folder}: checkpoint {self._unsealed} did not finish in time ({error})"
+            ) from error
         step, self._unsealed = self._unsealed, None
         if step is not None and processes.is_first():
             write_json(self._seal(step), _contents(self.folder / str(step)))
