@@ -94,9 +94,7 @@ class JaxSide:
 
     def step(self, workload: str) -> dict[str, Any]:
         """One sample on the workload's next batch; the first of a workload compiles."""
-        if workload not in self._batches:
-            self._batches[workload] = rows_lib.make(self._rows, pad_id=self._pad_id, **self._plans[workload])
-        batches, taken = self._batches[workload], self._taken.get(workload, 0)
+        batches, taken = self._of(workload), self._taken.get(workload, 0)
         self._taken[workload] = taken + 1
         batch = batches[taken % len(batches)]
         began = time.perf_counter()
@@ -117,10 +115,25 @@ class JaxSide:
             **_device_memory(),
         }
 
-    def _train(self, arrays: dict[str, np.ndarray]) -> None:
+    def _of(self, workload: str) -> list[rows_lib.Batch]:
+        if workload not in self._batches:
+            self._batches[workload] = rows_lib.make(self._rows, pad_id=self._pad_id, **self._plans[workload])
+        return self._batches[workload]
+
+    def compiled(self, workload: str) -> jax.stages.Compiled:
+        """The step that the workload's batches take."""
+        arrays = self._of(workload)[0].arrays
+        if self._training:
+            return self._step.lower(self._state, self._put(arrays), self._schedule, np.uint32(0)).compile()
+        micro = {name: array[0] for name, array in arrays.items()}
+        return self._step.lower(self._params, put_batch(micro, mesh=self.mesh)).compile()
+
+    def _put(self, arrays: dict[str, np.ndarray]) -> dict[str, jax.Array]:
         here = local_rows(arrays["tokens"].shape[1], mesh=self.mesh)
-        batch = put_batch({name: array[:, here] for name, array in arrays.items()}, mesh=self.mesh, leading=1)
-        self._state, metrics = self._step(self._state, batch, self._schedule, np.uint32(0))
+        return put_batch({name: array[:, here] for name, array in arrays.items()}, mesh=self.mesh, leading=1)
+
+    def _train(self, arrays: dict[str, np.ndarray]) -> None:
+        self._state, metrics = self._step(self._state, self._put(arrays), self._schedule, np.uint32(0))
         jax.block_until_ready((self._state, metrics))
 
     def _predict(self, arrays: dict[str, np.ndarray]) -> None:

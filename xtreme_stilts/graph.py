@@ -22,12 +22,12 @@ from xtreme_stilts.config import Recipe, StudyConfig
 from xtreme_stilts.errors import Problems, UserError, did_you_mean
 
 # Part of every fingerprint: raised when a change of the code changes what a phase computes.
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 
 # Fields of a recipe that change what is written on the way, not what is learned.
 _WITHOUT_EFFECT = ("log_every", "checkpoint_every")
 
-# Fields younger than RESULT_VERSION, with the value that trains as before them: then they are no part of it.
+# Fields added later, with the value that trains as without them: then they are no part of it, and no phase is renamed.
 _AS_BEFORE = {"restarts": 0}
 
 

@@ -39,7 +39,7 @@ BARRIERS = {
     "a checkpoint is sealed": "rename phases/both*/latest/20.seal.json",
     "an older checkpoint is removed": "rmtree phases/both*/latest/10",
     "the best is complete": "rename phases/both*/best/20",
-    "an older best is removed": "rmtree phases/mini_panx*/best/*",
+    "an older best is removed": "rmtree phases/*/best/*",
     "training is recorded": "rename phases/both*/done.json",
     "latest is removed": "rmtree phases/both*/latest",
     "latest is half removed": "remove .../commit_success.txt@5",

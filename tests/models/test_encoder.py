@@ -111,6 +111,18 @@ def test_dropout_keeps_the_mean_and_needs_a_key():
     assert dropout(x, 0.25, None) is x
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.5, 1e-9, 1 - 1e-9])
+def test_elements_are_dropped_independently_of_their_neighbours(rate):
+    width = 31  # odd: two share a random number, and one is left
+    kept = np.asarray(dropout(jnp.ones((40, 250, width)), rate, jax.random.key(3))) > 0
+    assert kept.shape == (40, 250, width)
+    # 10,000 elements a column: both bounds are five standard deviations.
+    assert np.abs(kept.mean((0, 1)) - (1 - rate)).max() <= 5 * 0.5 / 100
+    for step in (1, 2, width // 2, width // 2 + 1):
+        both = (~kept[..., step:] & ~kept[..., :-step]).mean()
+        assert abs(both - rate**2) <= 5 * 0.5 / 400
+
+
 def test_bfloat16_computes_close_and_keeps_float32_parameters(setup):
     model, params, batch = setup
     half = variant(model, dtype="bfloat16")

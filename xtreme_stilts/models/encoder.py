@@ -213,11 +213,19 @@ def split_key(key: jax.Array | None, number: int) -> list[jax.Array | None]:
 
 
 def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
-    """Zeroes elements with probability `rate`, scales the others by 1 / (1 - rate). No key, no change."""
+    """Zeroes elements with probability `rate`, scales the others by what keeps the mean. No key, no change.
+
+    Every element is decided by 16 random bits, so the probability is `rate` rounded to a multiple of 2 ** -16: random
+    bits are dear (a tenth of a training step on CPU with 32 of them), and `jax.random` draws 32 at least.
+    """
     if key is None or rate == 0.0:
         return x
-    keep = jax.random.bernoulli(key, 1.0 - rate, x.shape)
-    return jnp.where(keep, x / (1.0 - rate), jnp.zeros_like(x))
+    levels = 2**16
+    dropped = min(round(rate * levels), levels - 1)
+    *outer, width = x.shape
+    pairs = jax.random.bits(key, (*outer, -(-width // 2)), jnp.uint32)
+    bits = jax.lax.bitcast_convert_type(pairs, jnp.uint16).reshape(*outer, -1)[..., :width]
+    return jnp.where(bits >= dropped, x * (levels / (levels - dropped)), jnp.zeros_like(x))
 
 
 def gelu(x: jax.Array) -> jax.Array:
