@@ -44,6 +44,7 @@ def choose(*, asked: str, platform: str, dtype: Any, length: int, size: int, dro
     return "xla"
 
 
+@jax.named_scope("attention")
 def attend(
     query: jax.Array,
     key: jax.Array,

@@ -212,6 +212,7 @@ def split_key(key: jax.Array | None, number: int) -> list[jax.Array | None]:
     return [None] * number if key is None else list(jax.random.split(key, number))
 
 
+@jax.named_scope("dropout")
 def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
     """Zeroes elements with probability `rate`, scales the others by what keeps the mean. No key, no change.
 
@@ -228,9 +229,15 @@ def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
     return jnp.where(bits >= dropped, x * (levels / (levels - dropped)), jnp.zeros_like(x))
 
 
+@jax.named_scope("gelu")
+@functools.partial(jax.checkpoint, prevent_cse=False)  # the backward pass keeps its input alone
 def gelu(x: jax.Array) -> jax.Array:
-    """The exact (erf) Gaussian error linear unit, as in BERT and RoBERTa."""
-    return jax.nn.gelu(x, approximate=False)
+    """The exact (erf) Gaussian error linear unit, as in BERT and RoBERTa, computed in float32.
+
+    XLA's erfc, which `jax.nn.gelu` takes for the sake of its far left tail, costs 3 % of a prediction more on CPU.
+    """
+    wide = x.astype(jnp.float32)
+    return (0.5 * wide * (1.0 + jax.lax.erf(wide * 0.5**0.5))).astype(x.dtype)
 
 
 def _parameter(init: jax.nn.initializers.Initializer, dims: Mapping[str, int], rngs: nnx.Rngs) -> nnx.Param:
@@ -283,6 +290,7 @@ class LayerNorm(nnx.Module):
         self.bias = _parameter(jax.nn.initializers.zeros, dims, rngs)
         self.eps = config.norm_eps
 
+    @jax.named_scope("norm")
     def __call__(self, x: jax.Array) -> jax.Array:
         centred = x.astype(jnp.float32) - jnp.mean(x, axis=-1, keepdims=True, dtype=jnp.float32)
         variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
@@ -372,6 +380,7 @@ class Table(nnx.Module):
         self.table = _parameter(normal, {name: rows, "embed": config.hidden_size}, rngs)
         self.name = name
 
+    @jax.named_scope("table")
     def __call__(self, ids: jax.Array) -> jax.Array:
         # Where the width is split, each device looks up its columns for the rows of all that share a copy of the table:
         # tokens and the states found move between devices, not the table, which is larger by far. See placement, too.

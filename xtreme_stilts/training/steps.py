@@ -116,8 +116,9 @@ def optimizer_step(gradients: Callable[..., Gradients], *, model: Model, optimiz
         trained, fixed = optimizer.split(state.params)
         found = gradients(trained, fixed, batch, key, weighing)
         rate = schedule(state.step)
-        updates, opt_state = transformation.update(found.grads, state.opt_state, trained)
-        params = Split(jax.tree.map(lambda p, u: p - rate * u, trained, updates), fixed).whole()
+        with jax.named_scope("optimizer"):
+            updates, opt_state = transformation.update(found.grads, state.opt_state, trained)
+            params = Split(jax.tree.map(lambda p, u: p - rate * u, trained, updates), fixed).whole()
         metrics = StepMetrics(
             loss=found.loss,
             grad_norm=optax.global_norm(found.grads),
