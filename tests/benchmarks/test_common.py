@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import common, rows, side_by_side
+from benchmarks import common, operations, rows, side_by_side
 from benchmarks.models import batch_flops, flops
 from xtreme_stilts.errors import UserError
 
@@ -205,3 +205,19 @@ def test_report_is_written(tmp_path, capsys):
     result = common.report("x", given=given, machine={}, sides={"a": {"seconds": 1.0}}, ratios={"r": 2.0}, notes=["n"])
     assert json.loads((tmp_path / "new" / "out.json").read_text()) == result
     assert "note: n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("jit(step)/transpose(jvp(attention))/bqnd,bknd->bnqk/dot_general", "matrix products"),
+        ("jit(step)/jvp(attention)/dropout/while/body/closed_call/add", "dropout"),
+        ("jit(step)/jvp(attention)/reduce_max", "attention's softmax and masks"),
+        ("jit(step)/jvp(norm)/rsqrt", "norms"),
+        ("jit(step)/optimizer/mul", "optimizer"),
+        ("jit(step)/jvp()/squeeze", "layers taken apart and put together"),
+        ("", operations.OTHER),
+    ],
+)
+def test_an_operation_has_the_kind_of_the_part_it_comes_from(name, kind):
+    assert operations.kind_of(name) == kind

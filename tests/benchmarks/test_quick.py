@@ -68,6 +68,16 @@ def test_model(run, name, flags):
         assert report["ratios"]["real_tokens_per_s_vs_hf_max_padding"] == pytest.approx(rates[0] / rates[1])
 
 
+@pytest.mark.parametrize("flags", [[], ["--inference"]])
+def test_operations(run, flags):
+    report = run("operations", *flags)
+    seconds = report["seconds"]
+    assert seconds["matrix products"] > 0 and seconds["norms"] > 0 and seconds["GELU"] > 0
+    assert (seconds["optimizer"] > 0) == (not flags)
+    # Threads count one after the other; of so small a step most is the time between operations.
+    assert sum(seconds.values()) < report["machine"]["threads"] * report["sides"]["packed"]["seconds"]
+
+
 def test_packing(run):
     report = run("packing")
     fills = report["fills"]["xnli"]

@@ -13,7 +13,7 @@ from tests.faults.bench import DONE, Bench, Failed, Run, Verdict
 
 WARM = 40  # phases after which all functions are compiled and all caches open
 MORE_MEMORY = 0.05  # growth of the resident memory from then on to the end that is too much
-MORE_HANDLES = 3  # the same of open files and of threads; one or two are open for moments
+MORE_HANDLES = 3  # the same of open files and of threads
 
 
 class Sample(NamedTuple):
@@ -51,8 +51,10 @@ def _sampled(run: Run) -> list[Sample]:
     return samples
 
 
-def _medians(samples: Sequence[Sample]) -> Sample:
-    return Sample(*(statistics.median(values) for values in zip(*samples, strict=True)))
+def _of(samples: Sequence[Sample]) -> Sample:
+    """What a process holds all the time: the median of its memory, the least of what else is open for moments only."""
+    phases, mib, files, threads = zip(*samples, strict=True)
+    return Sample(max(phases), statistics.median(mib), min(files), min(threads))
 
 
 def _soaked(bench: Bench, workdir: pathlib.Path) -> str:
@@ -65,13 +67,13 @@ def _soaked(bench: Bench, workdir: pathlib.Path) -> str:
     for first in range(0, last, 20):
         group = [sample for sample in samples if first < sample.phases <= first + 20]
         if group:
-            middle = _medians(group)
-            print(f"{first + 20:6}  {middle.mib:12.0f}  {middle.files:10.0f}  {middle.threads:7.0f}")
-    early = _medians([sample for sample in samples if WARM < sample.phases <= WARM + 40])
-    late = _medians([sample for sample in samples if last - 40 < sample.phases])
+            found = _of(group)
+            print(f"{found.phases:6}  {found.mib:12.0f}  {found.files:10}  {found.threads:7}")
+    early = _of([sample for sample in samples if WARM < sample.phases <= WARM + 40])
+    late = _of([sample for sample in samples if last - 40 < sample.phases])
     said = (
-        f"{last} phases: {early.mib:.0f} -> {late.mib:.0f} MiB, {early.files:.0f} -> {late.files:.0f} files, "
-        f"{early.threads:.0f} -> {late.threads:.0f} threads"
+        f"{last} phases: {early.mib:.0f} -> {late.mib:.0f} MiB, {early.files} -> {late.files} files, "
+        f"{early.threads} -> {late.threads} threads"
     )
     grown = late.mib > early.mib * (1 + MORE_MEMORY)
     if grown or late.files > early.files + MORE_HANDLES or late.threads > early.threads + MORE_HANDLES:
