@@ -34,6 +34,7 @@ _KINDS = {
     "os.rmdir": "rmdir",
     "shutil.rmtree": "rmtree",
 }
+_JUMP_EVERY = 4  # seconds: some within a run, and most saves with none
 _BACK_AND_FORTH = (0, 3600, -86400, 315360000, -1, -946080000, 61)  # seconds a clock is off: an hour, a day, 10 years
 
 
@@ -110,13 +111,13 @@ def _fill(path: str) -> None:
 
 
 def _step_the_clock(seed: int) -> None:
-    """From now on the time of day jumps every second, back and forth; `time.monotonic` does not, as in real life."""
+    """From now on the time of day jumps again and again, back and forth; `time.monotonic` does not, as in real life."""
     offsets = list(_BACK_AND_FORTH)
     random.Random(seed).shuffle(offsets)
     cycle, began, now = list(itertools.islice(itertools.cycle(offsets), 1000)), time.monotonic(), time.time
 
     def stepped() -> float:
-        return now() + cycle[int(time.monotonic() - began) % len(cycle)]
+        return now() + cycle[int((time.monotonic() - began) / _JUMP_EVERY) % len(cycle)]
 
     gmtime, localtime = time.gmtime, time.localtime
     time.time = stepped
