@@ -195,3 +195,20 @@ def test_the_command_lists_families_and_explains_a_wrong_task():
     wrong = subprocess.run([*command, "xnly.sw"], capture_output=True, text=True, timeout=60)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == "error: no task family 'xnly'; did you mean 'xnli'?\n"
+
+
+def test_labels_that_data_decide_are_read_once_for_each_place_of_data(tmp_path):
+    read = []
+
+    def labels():
+        read.append(tasks.settings().manual_dir)
+        return ["N", "S"]
+
+    of_data = registry.LabelsOf(labels, expected=2)
+    try:
+        for folder in ("one", "other"):
+            tasks.configure(manual_dir=str(tmp_path / folder))
+            assert list(of_data) == ["N", "S"] and len(of_data) == 2
+    finally:
+        tasks.configure()
+    assert read == [str(tmp_path / "one"), str(tmp_path / "other")]

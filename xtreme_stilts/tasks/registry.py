@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from xtreme_stilts.errors import UserError, did_you_mean
 from xtreme_stilts.tasks.mixing import MixtureConfig, mapping, mixing_problems
-from xtreme_stilts.tasks.sources import Rows, Tfds
+from xtreme_stilts.tasks.sources import Rows, Settings, Tfds, settings
 
 KINDS = ("classification", "regression", "choice", "tagging", "span", "mlm", "embedding")
 SPLITS = ("train", "validation", "test")
@@ -33,21 +33,23 @@ _SAME_SPLITS = {name: name for name in SPLITS}
 class LabelsOf(Sequence):
     """Labels that are known only once the data has been looked at, such as CCGbank's supertags.
 
-    A sequence of strings like any other; the first use of its contents calls `read`.
+    A sequence of strings like any other; the first use of its contents calls `read`, as does the first one after
+    `tasks.configure` has named other data.
     """
 
     def __init__(self, read: Callable[[], Iterable[str]], *, expected: int):
         """`read()` gives the labels, in the order of the head's outputs; it raises UserError if the data are not
         there. `expected` is about how many there are, for plans that are made without the data."""
         self._read, self.expected = read, expected
-        self._labels: tuple[str, ...] | None = None
+        self._labels: dict[Settings, tuple[str, ...]] = {}
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels, read now if they have not been."""
-        if self._labels is None:
-            self._labels = tuple(self._read())
-        return self._labels
+        where = settings()
+        if where not in self._labels:
+            self._labels[where] = tuple(self._read())
+        return self._labels[where]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,7 +61,7 @@ class LabelsOf(Sequence):
         return iter(self.labels)
 
     def __repr__(self) -> str:
-        return f"LabelsOf({self._labels or 'the data'})"
+        return f"LabelsOf({self._labels.get(settings(), 'the data')})"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
