@@ -18,10 +18,9 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks import common, models, side_by_side
+from benchmarks import common, side_by_side
 from benchmarks import rows as rows_lib
 from benchmarks.jax_side import JaxSide
-from xtreme_stilts.models import preset
 
 # Kind -> what names an operation of it, the first that matches. Names are paths through the program, such as
 # `jit(step)/transpose(jvp(norm))/mul`, with the scopes that the model names.
@@ -83,16 +82,16 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     parser = side_by_side.arguments(__doc__, repeats=3)
     parser.add_argument("--inference", action="store_true", help="predictions instead of training steps")
     given = side_by_side.parsed(parser, argv)
-    facts, settings = common.machine(), _settings(given)
+    facts, encoder = common.machine(), side_by_side.encoder_of(given)
     with tempfile.TemporaryDirectory() as folder:
-        rows = rows_lib.rows_of(
-            given.lengths, data=given.data, count=4096, vocab_size=preset(**settings["encoder"]).vocab_size
-        )
-        path = pathlib.Path(folder) / "rows.npz"
-        rows_lib.save(rows, path)
-        settings |= {
-            "rows": str(path),
-            "plans": {"packed": side_by_side.plans(given, mean=float(rows.sizes.mean()))["ours"]["packed"]},
+        rows, plans = side_by_side.prepare(given, encoder=encoder, folder=folder)
+        settings = {
+            "encoder": encoder,
+            "training": not given.inference,
+            "embeddings": "dense" if given.inference else "active",
+            "active": rows_lib.SETS[given.lengths].active,
+            "rows": rows,
+            "plans": {"packed": plans["ours"]["packed"]},
         }
         environ = common.environment(device=given.device)
         with common.Side("benchmarks.operations:Profiled", settings=settings, environ=environ) as side:
@@ -109,19 +108,6 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         ratios={},
         seconds=seconds,
     )
-
-
-def _settings(given: Any) -> dict[str, Any]:
-    encoder = models.encoder(
-        given.preset,
-        quick=given.quick,
-        dtype="float32" if given.device == "cpu" else "bfloat16",
-        remat=given.remat,
-        scan_layers=given.layers == "scan",
-    )
-    embeddings = "dense" if given.inference else "active"
-    active = rows_lib.SETS[given.lengths].active
-    return {"encoder": encoder, "training": not given.inference, "embeddings": embeddings, "active": active}
 
 
 def _show(seconds: Mapping[str, float], *, step: float) -> None:

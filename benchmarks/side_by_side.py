@@ -141,23 +141,39 @@ def compare(given: argparse.Namespace, *, name: str, training: bool, embeddings:
     )
 
 
-def _run(given: argparse.Namespace, *, training: bool, embeddings: Sequence[str]) -> _Run:
-    found = rows_lib.SETS[given.lengths]
-    encoder = models.encoder(
+def encoder_of(given: argparse.Namespace) -> dict[str, Any]:
+    """Our encoder: arguments of `xtreme_stilts.models.preset`."""
+    return models.encoder(
         given.preset,
         quick=given.quick,
         dtype="float32" if given.device == "cpu" else "bfloat16",
         remat=given.remat,
         scan_layers=given.layers == "scan",
     )
+
+
+class Prepared(NamedTuple):
+    """What every side is given."""
+
+    rows: str  # file of `rows.save`
+    plans: dict[str, dict[str, dict[str, Any]]]  # of `plans`
+
+
+def prepare(given: argparse.Namespace, *, encoder: Mapping[str, Any], folder: str) -> Prepared:
+    """Writes the rows into a folder, and lays out the batches."""
+    found, path = rows_lib.SETS[given.lengths], pathlib.Path(folder) / "rows.npz"
+    print(f"reading rows of {found.task} {'from ' + given.data if given.data else '(made up)'}", flush=True)
+    vocab_size = preset(**encoder).vocab_size
+    rows = rows_lib.rows_of(given.lengths, data=given.data, count=4096, vocab_size=vocab_size)
+    rows_lib.save(rows, path)
+    return Prepared(str(path), plans(given, mean=float(rows.sizes.mean())))
+
+
+def _run(given: argparse.Namespace, *, training: bool, embeddings: Sequence[str]) -> _Run:
+    encoder = encoder_of(given)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        print(f"reading rows of {found.task} {'from ' + given.data if given.data else '(made up)'}", flush=True)
-        vocab_size = preset(**encoder).vocab_size
-        rows = rows_lib.rows_of(given.lengths, data=given.data, count=4096, vocab_size=vocab_size)
-        path = pathlib.Path(folder) / "rows.npz"
-        rows_lib.save(rows, path)
-        plan = plans(given, mean=float(rows.sizes.mean()))
-        shared = {"training": training, "rows": str(path)}
+        rows, plan = prepare(given, encoder=encoder, folder=folder)
+        shared = {"training": training, "rows": rows}
         settings = _settings(given, encoder=encoder, embeddings=embeddings, plan=plan, shared=shared)
         environ = common.environment(device=given.device)
         running = {
