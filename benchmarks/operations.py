@@ -18,6 +18,8 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
+
 from benchmarks import common, side_by_side
 from benchmarks import rows as rows_lib
 from benchmarks.jax_side import JaxSide
@@ -41,18 +43,16 @@ class Profiled(JaxSide):
     """Our side, and the time of a step's operations."""
 
     def operations(self, workload: str) -> dict[str, float]:
-        """Kind -> seconds of one step that ran before."""
-        import jax
-
+        """Kind -> seconds of one step of a workload that ran before; `seconds` are the step's own."""
         names = self._names(workload)
         with tempfile.TemporaryDirectory() as folder:
             with jax.profiler.trace(folder):
-                self.step(workload)
+                step = self.step(workload)
             (path,) = pathlib.Path(folder).rglob("*.xplane.pb")
             found: collections.Counter[str] = collections.Counter()
             for operation, seconds in _events(jax.profiler.ProfileData.from_file(str(path))):
                 found[kind_of(names.get(operation, ""))] += seconds
-        return {kind: found[kind] for kind in (*KINDS, OTHER)}
+        return {"seconds": step["seconds"], **{kind: found[kind] for kind in (*KINDS, OTHER)}}
 
     def _names(self, workload: str) -> dict[str, str]:
         """Operation of the compiled step -> the part of the program it comes from."""
@@ -107,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         sides={"packed": common.summary(steps, counts=("tokens", "flops"))},
         ratios={},
         seconds=seconds,
+        profiled_step_seconds=common.median(profiles),
     )
 
 

@@ -72,7 +72,7 @@ def _end(bench: Bench, workdir: pathlib.Path, statuses: list[int], *, where: str
     return f"ended with {' '.join(map(str, statuses + [run.process.returncode for run in runs]))}, at {where}"
 
 
-_VALID = {signal.SIGKILL: (DONE, KILLED, STORAGE), signal.SIGTERM: (DONE, STOPPED, -signal.SIGTERM)}
+_VALID = {signal.SIGKILL: (DONE, KILLED), signal.SIGTERM: (DONE, STOPPED, -signal.SIGTERM)}
 
 
 def _interrupted(
@@ -82,15 +82,19 @@ def _interrupted(
     number: int,
     after: list[float],
     then: Mapping[str, Any] = MappingProxyType({}),
+    also: tuple[int, ...] = (),
     **fields,
 ) -> str:
-    """Signals at these moments, each in a start of its own with `fields`, then to the end as `then` says."""
+    """Signals at these moments, each in a start of its own with `fields`, then to the end as `then` says.
+
+    It may end with the statuses of `also`, too.
+    """
     statuses, places = [], []
     for seconds in after:
         run = bench.start(workdir, **fields)
         statuses.append(run.interrupt(number, after=seconds))
         places.append(f"{seconds:.1f} s of the processor ({newest_change(workdir)})")
-        if statuses[-1] not in _VALID[number]:
+        if statuses[-1] not in (*_VALID[number], *also):
             raise Failed(
                 f"ended with {statuses[-1]} when told to stop after {seconds:.1f} processor seconds: {run.log[-400:]}"
             )
@@ -134,7 +138,8 @@ def clock(bench: Bench, chance: random.Random, workdir: pathlib.Path) -> str:
     """
     first, second = ([f"--clock={chance.randint(1, 10**6)}"] for _ in range(2))
     after, then = [_moment(bench, chance)], {"faults": second, "starts": MOST_STARTS}
-    return _interrupted(bench, workdir, number=signal.SIGKILL, after=after, then=then, faults=first)
+    kill_it = {"number": signal.SIGKILL, "after": after, "also": (STORAGE,)}
+    return _interrupted(bench, workdir, then=then, faults=first, **kill_it)
 
 
 RANDOM = {each.__name__: each for each in (kill, two_kills, sigterm, cold, slow_disk, clock)}
